@@ -1,0 +1,92 @@
+"""Who does a turn: the settings of each kind of agent, told apart by `kind`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from cody.contract.base import RequestModel
+
+NoNul = StringConstraints(pattern=r"^[^\x00]*$")
+"""No process argument, environment or SQL text can hold a NUL."""
+
+Text = Annotated[str, NoNul]
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=200)]
+
+BuiltinTool = Literal["read_file", "write_file", "list_dir", "apply_patch", "shell"]
+
+
+class CommandAgent(RequestModel):
+    """Any command; it gets the prompt on stdin."""
+
+    kind: Literal["command"]
+    command: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+
+    @property
+    def model_name(self) -> str:
+        """What stands for the model: the command's own name."""
+        return self.command[0].rstrip("/").rsplit("/", 1)[-1] or self.command[0]
+
+
+class CodexAgent(RequestModel):
+    """OpenAI Codex through its official SDK."""
+
+    kind: Literal["codex"]
+    model: Name | None = None
+    reasoning: Name | None = None
+    approval: Name | None = None
+    sandbox: Name | None = None
+
+    @property
+    def model_name(self) -> str | None:
+        """The model asked for, if any."""
+        return self.model
+
+
+class ClaudeCodeAgent(RequestModel):
+    """Claude Code through its official SDK."""
+
+    kind: Literal["claude-code"]
+    model: Name | None = None
+    permission_mode: Name | None = None
+
+    @property
+    def model_name(self) -> str | None:
+        """The model asked for, if any."""
+        return self.model
+
+
+class OpenAIAgent(RequestModel):
+    """A model behind OpenAI's Responses API, with Cody's tools."""
+
+    kind: Literal["openai"]
+    model: Name
+    instructions: Text | None = None
+    tools: list[BuiltinTool] | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The model asked for."""
+        return self.model
+
+
+class AnthropicAgent(RequestModel):
+    """A model behind Anthropic's Messages API, with Cody's tools."""
+
+    kind: Literal["anthropic"]
+    model: Name
+    instructions: Text | None = None
+    thinking_budget: Annotated[int, Field(ge=1024)] | None = None
+    tools: list[BuiltinTool] | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The model asked for."""
+        return self.model
+
+
+Agent = Annotated[
+    CommandAgent | CodexAgent | ClaudeCodeAgent | OpenAIAgent | AnthropicAgent, Field(discriminator="kind")
+]
+
+WORKS_ON_FILES = frozenset({"command", "codex", "claude-code"})
+"""Kinds that cannot do without a `working_dir`."""

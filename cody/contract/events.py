@@ -1,0 +1,139 @@
+"""The event: its types, its envelope, and its JSON.
+
+An event is validated once, where it enters, and is bytes from there on. `encode` writes those bytes; `parse` is for
+readers that need what is inside (the fold). Both agree with `Event` to the byte, which the golden files pin.
+"""
+
+from typing import Final, Generic, Literal, TypeVar
+
+from pydantic import Field, create_model
+
+from cody.contract import payloads as p
+from cody.contract.base import Maybe, Millis, Model
+
+PayloadT = TypeVar("PayloadT", bound=p.Payload, covariant=True)
+
+PAYLOADS: Final[dict[str, type[p.Payload]]] = {
+    "response_start": p.ResponseStart,
+    "item_start": p.ItemStart,
+    "item_delta": p.ItemDelta,
+    "item_done": p.ItemDone,
+    "item_error": p.ItemFailed,
+    "item_cancelled": p.ItemCancelled,
+    "script_execution_start": p.ScriptExecutionStart,
+    "script_execution_done": p.ScriptExecutionDone,
+    "script_execution_error": p.ScriptExecutionError,
+    "usage_update": p.UsageUpdate,
+    "response_done": p.ResponseDone,
+    "response_error": p.ResponseError,
+    "turn_aborted_by_user": p.TurnAborted,
+    "run_queued": p.RunChanged,
+    "run_started": p.RunChanged,
+    "run_pausing": p.RunChanged,
+    "run_paused": p.RunChanged,
+    "run_resumed": p.RunChanged,
+    "run_cancelling": p.RunChanged,
+    "run_completed": p.RunCompleted,
+    "run_failed": p.RunFailed,
+    "run_cancelled": p.RunCancelled,
+    "turn_started": p.TurnStarted,
+    "turn_completed": p.TurnCompleted,
+    "turn_failed": p.TurnFailed,
+    "subprocess_output": p.SubprocessOutput,
+    "file_read": p.FileRead,
+    "file_written": p.FileWritten,
+    "file_deleted": p.FileDeleted,
+    "log_updated": p.LogUpdated,
+    "test_run_started": p.TestRunStarted,
+    "test_run_completed": p.TestRunCompleted,
+    "token_usage": p.TokenUsage,
+    "completion_detected": p.CompletionDetected,
+    "warning": p.Warned,
+    "log_gap": p.LogGap,
+}
+"""The contract's table: each event type and the shape of its payload."""
+
+TERMINAL: Final = frozenset({"run_completed", "run_failed", "run_cancelled"})
+"""Exactly one of these ends every run, and nothing follows it."""
+
+ATTEMPT_ENDS: Final = frozenset({"turn_completed", "turn_failed", "turn_aborted_by_user"})
+"""One of these ends every attempt that a newer one does not supersede."""
+
+TELEMETRY: Final = frozenset(
+    {
+        "file_read",
+        "file_written",
+        "file_deleted",
+        "log_updated",
+        "test_run_started",
+        "test_run_completed",
+        "token_usage",
+        "completion_detected",
+        "warning",
+    }
+)
+"""What an agent's process may say for itself in a `__cody_event__` line."""
+
+
+class TraceContext(Model):
+    """W3C trace context of the request that started the run."""
+
+    traceparent: str
+    tracestate: Maybe[str] = None
+
+
+class Event(Model, Generic[PayloadT]):
+    """One thing that happened in a run. `turn` and `attempt` are 0 outside a turn."""
+
+    event_id: str = Field(description="`run:turn:attempt:number`, the same however often the event is delivered.")
+    type: str
+    timestamp: Millis
+    run_id: str
+    turn: int = 0
+    attempt: int = 0
+    trace_context: TraceContext
+    payload: PayloadT
+
+
+def _typed(name: str, payload: type[p.Payload]) -> type[Event[p.Payload]]:
+    """`Event` narrowed to one type, so that pydantic picks the payload's model by the envelope's `type`."""
+    return create_model(
+        payload.__name__ + "Event", __base__=Event[payload], __doc__=payload.__doc__, type=(Literal[name], name)
+    )
+
+
+EVENTS: Final[dict[str, type[Event[p.Payload]]]] = {name: _typed(name, payload) for name, payload in PAYLOADS.items()}
+
+
+def parse(type_: str, raw: bytes | str) -> Event[p.Payload]:
+    """The event in `raw`, whose type the log entry's own field already told.
+
+    Raises KeyError for a type this version does not know, ValidationError for JSON that is not such an event.
+    """
+    return EVENTS[type_].model_validate_json(raw)
+
+
+class Speaker(Model):
+    """Who is speaking: a turn's attempt, or the run itself (`0:0`)."""
+
+    run_id: str
+    turn: int = 0
+    attempt: int = 0
+    trace_context: TraceContext
+
+    @property
+    def epoch(self) -> int:
+        """The second half of an entry id: turn * 1000 + attempt."""
+        return self.turn * 1000 + self.attempt
+
+
+def encode(speaker: Speaker, number: int, type_: str, timestamp: Millis, payload: p.Payload) -> bytes:
+    """The event's JSON on one line; `number` is its place among its writer's events, from 1."""
+    ids = f"{speaker.run_id}:{speaker.turn}:{speaker.attempt}:{number}"
+    head = (
+        f'{{"event_id":"{ids}","type":"{type_}","timestamp":{timestamp},"run_id":"{speaker.run_id}",'
+        f'"turn":{speaker.turn},"attempt":{speaker.attempt},"trace_context":{speaker.trace_context.model_dump_json()},'
+        f'"payload":{payload.model_dump_json(by_alias=True)}}}'
+    )
+    return head.encode()
+

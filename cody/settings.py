@@ -1,0 +1,96 @@
+"""The only place that reads the environment; fails fast with every fault listed."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The environment is not usable; the message lists every fault, a line each."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the service, by the name of its environment variable (in lower case)."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    # The parts.
+    redis_url: str = Field(description="redis://, rediss:// or unix:// address of Redis ≥ 7 or Valkey")
+    temporal_address: str = Field(description="host:port of the Temporal frontend")
+    database_url: str = Field(description="sqlite:///path or postgresql://…")
+    temporal_namespace: str = "default"
+    temporal_ui_url: str | None = Field(default=None, description="base of the Temporal Web UI, for links")
+
+    # The door.
+    cody_host: str = "127.0.0.1"
+    cody_port: int = Field(default=8000, ge=0, le=65535)
+    cody_max_body_bytes: int = Field(default=1_000_000, ge=1000, le=1_500_000)
+    cody_sse_keepalive_seconds: float = Field(default=15.0, gt=0)
+    cody_sse_max_seconds: float = Field(default=3600.0, gt=0)
+    cody_workspace_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default_factory=lambda: (Path.cwd(),), description="where a working_dir may lie, colon-separated"
+    )
+
+    # The turn.
+    cody_max_turns: int = Field(
+        default_factory=lambda: max(8, 4 * (os.cpu_count() or 1)), ge=1, description="turns at once in one worker"
+    )
+    cody_kill_grace_seconds: float = Field(default=5.0, ge=0)
+    cody_output_max_bytes: int = Field(default=2048, ge=16)
+    cody_output_max_events_per_second: int = Field(default=10, ge=2)
+    cody_env_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="more names of environment variables that agents get, comma-separated"
+    )
+
+    # Providers.
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: str | None = None
+
+    SCHEMES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "redis_url": ("redis://", "rediss://", "unix://"),
+        "database_url": ("sqlite:///", "postgresql://"),
+    }
+
+    @field_validator("redis_url", "database_url")
+    @classmethod
+    def _known_scheme(cls, value: str, info: Any) -> str:
+        schemes = cls.SCHEMES[info.field_name]
+        if not value.startswith(schemes):
+            raise ValueError(f"must start with {' or '.join(schemes)}")
+        return value
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError("must be host:port")
+        return value
+
+    @field_validator("cody_workspace_roots", mode="before")
+    @classmethod
+    def _roots(cls, value: Any) -> Any:
+        return tuple(Path(part).resolve() for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("cody_env_allow", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def load() -> Settings:
+    """The settings that the environment gives; SettingsError lists every fault with its variable's name."""
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]  # the environment fills it
+    except ValidationError as error:
+        lines = [f"{str(fault['loc'][0]).upper()}: {_said(fault['type'], fault['msg'])}" for fault in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def _said(kind: str, message: str) -> str:
+    return "is not set" if kind == "missing" else message.removeprefix("Value error, ")
