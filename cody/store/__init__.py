@@ -1,1 +1,1 @@
-"""."""
+"""The record: runs, controls, responses, prompts and kept output; the only room that speaks SQL."""

@@ -1,0 +1,81 @@
+"""Controls that were accepted and that the run's workflow has not taken notice of yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cody.contract.lifecycle import Action, PauseMode, RunStatus, transition
+from cody.store.database import Database
+from cody.store.tables import controls, runs
+
+
+class IllegalControl(Exception):
+    """The run's status does not allow the action."""
+
+    def __init__(self, status: RunStatus) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Control:
+    """An accepted control; the workflow applies them in the order of their ids, each once."""
+
+    id: int
+    run_id: str
+    action: Action
+    mode: PauseMode
+    reason: str
+    requested_at: int
+
+
+async def pending(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[Control]]:
+    """The pending controls of these runs, in order."""
+    query = select(controls).where(controls.c.run_id.in_(run_ids)).order_by(controls.c.id)
+    found: dict[str, list[Control]] = {}
+    for row in (await connection.execute(query)).mappings():
+        found.setdefault(row["run_id"], []).append(Control(**row))
+    return found
+
+
+class ControlStore:
+    """The rows of `controls`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def accept(
+        self, run_id: str, action: Action, mode: PauseMode, reason: str, at: int
+    ) -> tuple[RunStatus, list[Control]] | None:
+        """Keep a control before its signal leaves; gives the status from now on and all controls to signal, in order.
+
+        None if there is no such run; IllegalControl if its status does not allow the action. The verdict and the
+        control are one transaction, so two clients cannot both resume the same pause.
+        """
+        async with self._db.write() as connection:
+            query = select(runs.c.status).where(runs.c.id == run_id, runs.c.confirmed.is_(True)).with_for_update()
+            status: RunStatus | None = (await connection.execute(query)).scalar_one_or_none()
+            if status is None:
+                return None
+            waiting = (await pending(connection, [run_id])).get(run_id, [])
+            for control in waiting:
+                status = transition(status, control.action) or status
+            after = transition(status, action)
+            if after is None:
+                raise IllegalControl(status)
+            values = {"run_id": run_id, "action": action, "mode": mode, "reason": reason, "requested_at": at}
+            given = await connection.execute(controls.insert().values(**values).returning(controls.c.id))
+            return after, [*waiting, Control(given.scalar_one(), run_id, action, mode, reason, at)]
+
+    async def withdraw(self, control_id: int) -> None:
+        """The signal could not be sent and the client was told so."""
+        async with self._db.write() as connection:
+            await connection.execute(delete(controls).where(controls.c.id == control_id))
+
+    async def overdue(self, older_than: int) -> dict[str, list[Control]]:
+        """By run, the controls that have been waiting since before `older_than` (and those behind them)."""
+        query = select(controls.c.run_id).where(controls.c.requested_at < older_than).distinct()
+        async with self._db.read() as connection:
+            return await pending(connection, list((await connection.execute(query)).scalars()))

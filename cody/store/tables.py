@@ -1,0 +1,123 @@
+"""The tables. JSON is kept as text, as it is written and read whole; times are Unix milliseconds."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+_ID = String(128)
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("confirmed", Boolean, nullable=False),  # Temporal has the workflow; only then is the run listed
+    Column("version", BigInteger, nullable=False),  # number of the last lifecycle event that is in the row
+    Column("epic_id", _ID),
+    Column("agent", String(32), nullable=False),
+    Column("model", Text),
+    Column("working_dir", Text),
+    Column("thread_id", _ID, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("current_turn", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("pid", BigInteger),
+    Column("turns", Integer, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("completion", Text),
+    Column("error", Text),
+    Column("cursor_seq", BigInteger, nullable=False),
+    Column("cursor", String(40)),
+    Column("request", Text, nullable=False),
+    Column("trace_context", Text, nullable=False),
+    Column("baseline", Text),  # what the completion log held when the run began
+    Index("runs_newest", "created_at", "id"),
+    Index("runs_status", "status"),
+    Index("runs_epic", "epic_id"),
+    Index("runs_place", "working_dir"),
+    Index("runs_thread", "thread_id"),
+)
+
+controls = Table(
+    "controls",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("action", String(16), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # an id that was deleted is never given again: the workflow remembers the last one
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("thread_id", _ID, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("cursor_seq", BigInteger, nullable=False),
+    Column("header", Text, nullable=False),  # the response without its items
+    Column("tally", Text, nullable=False),  # its tokens over all attempts
+    Column("ended", String(32)),  # the type of the event that ended its newest attempt
+    UniqueConstraint("run_id", "turn"),
+    Index("responses_thread", "thread_id", "created_at"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("response_id", _ID, ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("item", Text, nullable=False),
+)
+
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("turn", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("turn", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),  # zlib
+)

@@ -1,0 +1,56 @@
+"""What others than a live attempt write: the run's own events, and the end of an attempt whose worker is gone."""
+
+from collections.abc import Callable, Sequence
+
+from cody.contract.base import Millis
+from cody.contract.cursor import turn_and_attempt
+from cody.contract.events import Speaker, TraceContext, encode
+from cody.contract.payloads import Payload
+from cody.stream.log import Log
+
+Said = tuple[str, Millis, Payload]
+"""An event before it has a number: type, timestamp, payload."""
+
+
+async def append_lifecycle(log: Log, run: Speaker, first: int, events: Sequence[Said]) -> None:
+    """Append the run's own events, numbered from `first` by the workflow; events that are there already are skipped.
+
+    Raises RuntimeError if the log refuses them, which only a run that already ended does.
+    """
+    encoded = [(type_, encode(run, first + n, type_, at, payload)) for n, (type_, at, payload) in enumerate(events)]
+    done = await log.append(run.run_id, 0, first, encoded)
+    if done.outcome != "ok":
+        raise RuntimeError(f"the log of {run.run_id} refused {[type_ for type_, _ in encoded]}: {done.outcome}")
+
+
+async def append_next(log: Log, run: Speaker, said: Said) -> None:
+    """Append one of the run's own events when the workflow that kept count is gone; nothing after the run's end."""
+    while True:
+        fence = await log.fence(run.run_id)
+        if fence.terminal:
+            return
+        event = encode(run, fence.lifecycle + 1, *said)
+        done = await log.append(run.run_id, 0, fence.lifecycle + 1, [(said[0], event)])
+        if done.count or done.outcome == "terminal":
+            return
+
+
+async def end_attempt(
+    log: Log, run_id: str, trace: TraceContext, turn: int | None, said: Callable[[int, int], Sequence[Said]]
+) -> tuple[int, int]:
+    """End the newest attempt of `turn` (None: of whichever turn is newest) in its own name, if it started and has no
+    end yet; `said(turn, attempt)` gives the events. A zombie that writes at the same time only makes this try again.
+
+    Returns the (turn, attempt) that is newest in the log, (0, 0) if none ever wrote.
+    """
+    while True:
+        fence = await log.fence(run_id)
+        newest, attempt = turn_and_attempt(fence.epoch)
+        if turn not in (None, newest) or fence.ended == fence.epoch or fence.terminal:
+            return newest, attempt
+        speaker = Speaker(run_id=run_id, turn=newest, attempt=attempt, trace_context=trace)
+        numbered = enumerate(said(newest, attempt), fence.number + 1)
+        events = [(type_, encode(speaker, number, type_, at, payload)) for number, (type_, at, payload) in numbered]
+        done = await log.append(run_id, fence.epoch, fence.number + 1, events)
+        if done.outcome == "ok" and done.count == len(events):
+            return newest, attempt

@@ -1,0 +1,36 @@
+"""One entry of a log: where it stands, what type it is, its JSON, and its SSE frame."""
+
+from collections.abc import Mapping
+
+from cody.contract.cursor import Cursor
+
+
+class Entry:
+    """An event as it travels: bytes, with just enough beside them to route and frame it without parsing."""
+
+    __slots__ = ("_frame", "epoch", "event", "seq", "type")
+
+    def __init__(self, seq: int, epoch: int, type_: str, event: bytes) -> None:
+        self.seq = seq
+        self.epoch = epoch
+        self.type = type_
+        self.event = event
+        self._frame: bytes | None = None
+
+    @classmethod
+    def of(cls, entry_id: bytes, fields: Mapping[bytes, bytes]) -> "Entry":
+        """What Redis gave."""
+        seq, _, epoch = entry_id.partition(b"-")
+        return cls(int(seq), int(epoch), fields[b"type"].decode(), fields[b"event"])
+
+    @property
+    def cursor(self) -> Cursor:
+        """The entry's id."""
+        return Cursor(self.seq, self.epoch)
+
+    @property
+    def frame(self) -> bytes:
+        """The SSE frame in LF; made once, however many clients get it."""
+        if self._frame is None:
+            self._frame = b"id: %d-%d\nevent: %s\ndata: %s\n\n" % (self.seq, self.epoch, self.type.encode(), self.event)
+        return self._frame

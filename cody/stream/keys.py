@@ -1,0 +1,11 @@
+"""The two keys of a run; the braces put both in one Redis Cluster slot."""
+
+
+def log_key(run_id: str) -> str:
+    """The stream of the run's events."""
+    return f"codex:run:{{{run_id}}}:events"
+
+
+def fence_key(run_id: str) -> str:
+    """The hash that the append keeps its books in: see `append.lua`."""
+    return f"codex:run:{{{run_id}}}:fence"

@@ -1,0 +1,94 @@
+"""One run's log: append to it behind the fence, and read it by SEQ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from cody.contract.cursor import Cursor
+from cody.stream.connection import AsyncRedis
+from cody.stream.entry import Entry
+from cody.stream.keys import fence_key, log_key
+
+Outcome = Literal["ok", "fenced", "ended", "terminal", "hole"]
+
+_SCRIPT = (Path(__file__).parent / "append.lua").read_text()
+_LAST_EPOCH = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What the append did: how many events are new in the log, its last SEQ, and the newest epoch."""
+
+    outcome: Outcome
+    count: int
+    seq: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The books of a log: who may write, and what came last. All zero for a run without a log."""
+
+    seq: int = 0
+    epoch: int = 0
+    number: int = 0
+    lifecycle: int = 0
+    ended: int = 0
+    terminal: int = 0
+
+
+class Log:
+    """The logs of all runs on one Redis."""
+
+    def __init__(self, redis: AsyncRedis) -> None:
+        self.redis = redis
+        self._append = redis.register_script(_SCRIPT)
+
+    async def append(self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]]) -> Appended:
+        """Append (type, JSON) pairs numbered from `first` as the writer of `epoch`; 0 is the run itself."""
+        args: list[Any] = [epoch, first]
+        for pair in events:
+            args.extend(pair)
+        reply = await self._append(keys=[log_key(run_id), fence_key(run_id)], args=args)
+        outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
+        return Appended(cast("Outcome", outcome.decode()), count, seq, newest)
+
+    async def fence(self, run_id: str) -> Fence:
+        """The books of the run's log."""
+        raw = cast("dict[bytes, bytes]", await cast("Any", self.redis.hgetall(fence_key(run_id))))
+        return Fence(**{name.decode(): int(value) for name, value in raw.items()})
+
+    async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:
+        """At most `count` entries above `seq`, in order."""
+        return _entries(await self.redis.xrange(log_key(run_id), min=f"{seq + 1}-0", count=count))
+
+    async def at(self, run_id: str, seq: int) -> Entry | None:
+        """The entry of this SEQ, if Redis has it."""
+        found = await self.redis.xrange(log_key(run_id), min=f"{seq}-0", max=f"{seq}-{_LAST_EPOCH}", count=1)
+        return next(iter(_entries(found)), None)
+
+    async def first(self, run_id: str) -> Entry | None:
+        """The oldest entry that Redis has."""
+        return next(iter(_entries(await self.redis.xrange(log_key(run_id), count=1))), None)
+
+    async def last(self, run_id: str) -> Entry | None:
+        """The newest entry."""
+        return next(iter(_entries(await self.redis.xrevrange(log_key(run_id), count=1))), None)
+
+    async def read(self, cursors: dict[str, Cursor], count: int, block_ms: int) -> dict[str, list[Entry]]:
+        """New entries of many runs at once, by run id; waits up to `block_ms` for the first one."""
+        streams: dict[Any, Any] = {log_key(run_id): str(cursor) for run_id, cursor in cursors.items()}
+        reply = cast("dict[bytes, Any]", await self.redis.xread(streams, count=count, block=block_ms) or {})
+        runs = {log_key(run_id).encode(): run_id for run_id in cursors}
+        return {runs[key]: _entries(found) for key, found in _by_stream(reply)}
+
+
+def _by_stream(reply: Any) -> list[tuple[bytes, Any]]:
+    """RESP3 answers a map; redis-py may wrap each stream's entries in one more list."""
+    pairs = cast("dict[bytes, Any]", reply).items() if isinstance(reply, dict) else cast("list[Any]", reply)
+    return [(key, found[0] if found and isinstance(found[0], list) else found) for key, found in pairs]
+
+
+def _entries(found: Any) -> list[Entry]:
+    return [Entry.of(entry_id, fields) for entry_id, fields in found]
