@@ -1,1 +1,1 @@
-"""."""
+"""The door: routes, the stream, problems, and the gateway, which alone speaks to Temporal."""

@@ -29,11 +29,13 @@ class Stop:
         self.requested = asyncio.Event()
         self.at: int | None = None
         """When it was first asked for, Unix milliseconds."""
+        self.cause: str | None = None
+        """Why it was first asked for; for the caller, an agent stops in the same way for every cause."""
 
-    def request(self) -> None:
+    def request(self, cause: str = "asked") -> None:
         """Ask; asking again changes nothing."""
         if self.at is None:
-            self.at = now_ms()
+            self.at, self.cause = now_ms(), cause
             self.requested.set()
 
 

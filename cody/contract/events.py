@@ -4,12 +4,13 @@ An event is validated once, where it enters, and is bytes from there on. `encode
 readers that need what is inside (the fold). Both agree with `Event` to the byte, which the golden files pin.
 """
 
-from typing import Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar, cast
 
 from pydantic import Field, create_model
 
 from cody.contract import payloads as p
 from cody.contract.base import Maybe, Millis, Model
+from cody.contract.cursor import epoch_of
 
 PayloadT = TypeVar("PayloadT", bound=p.Payload, covariant=True)
 
@@ -97,9 +98,10 @@ class Event(Model, Generic[PayloadT]):
 
 def _typed(name: str, payload: type[p.Payload]) -> type[Event[p.Payload]]:
     """`Event` narrowed to one type, so that pydantic picks the payload's model by the envelope's `type`."""
-    return create_model(
-        payload.__name__ + "Event", __base__=Event[payload], __doc__=payload.__doc__, type=(Literal[name], name)
-    )
+    # Types made at run time are beyond a type checker.
+    base, literal = cast("Any", Event)[payload], cast("Any", Literal)[name]
+    made = create_model(payload.__name__ + "Event", __base__=base, __doc__=payload.__doc__, type=(literal, name))
+    return cast("type[Event[p.Payload]]", made)
 
 
 EVENTS: Final[dict[str, type[Event[p.Payload]]]] = {name: _typed(name, payload) for name, payload in PAYLOADS.items()}
@@ -124,7 +126,7 @@ class Speaker(Model):
     @property
     def epoch(self) -> int:
         """The second half of an entry id: turn * 1000 + attempt."""
-        return self.turn * 1000 + self.attempt
+        return epoch_of(self.turn, self.attempt)
 
 
 def encode(speaker: Speaker, number: int, type_: str, timestamp: Millis, payload: p.Payload) -> bytes:
@@ -136,4 +138,3 @@ def encode(speaker: Speaker, number: int, type_: str, timestamp: Millis, payload
         f'"payload":{payload.model_dump_json(by_alias=True)}}}'
     )
     return head.encode()
-

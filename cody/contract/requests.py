@@ -20,9 +20,7 @@ def _inside(path: str) -> str:
     return str(pure)
 
 
-RelativePath = Annotated[
-    str, StringConstraints(pattern=r"^[^\x00]+$", max_length=4096), AfterValidator(_inside)
-]
+RelativePath = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=4096), AfterValidator(_inside)]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$", max_length=1000)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
@@ -32,8 +30,8 @@ class PromptSpec(RequestModel):
     """What each turn's prompt is built from, anew: see `cody.agents.prompt`."""
 
     template: Text = ""
-    state_files: list[RelativePath] = []
-    reference_files: list[RelativePath] = []
+    state_files: list[RelativePath] = Field(default=[])
+    reference_files: list[RelativePath] = Field(default=[])
 
 
 class CompletionSpec(RequestModel):
@@ -62,8 +60,8 @@ class WatchSpec(RequestModel):
     """What of the working directory is reported: these logs line by line, files by glob."""
 
     logs: list[RelativePath] | None = None
-    include: list[Text] = ["**/*"]
-    exclude: list[Text] = [".git/**"]
+    include: list[Text] = Field(default=["**/*"])
+    exclude: list[Text] = Field(default=[".git/**"])
 
 
 class StartRequest(RequestModel):
@@ -100,8 +98,8 @@ class ContinuousRunRequest(StartRequest):
     completion: CompletionSpec = CompletionSpec()
     budget: Budget = Budget()
     watch: WatchSpec = WatchSpec()
-    env: dict[EnvName, Text] = {}
-    metadata: dict[Text, Text] = {}
+    env: dict[EnvName, Text] = Field(default={})
+    metadata: dict[Text, Text] = Field(default={})
 
     @property
     def prompt_spec(self) -> PromptSpec:

@@ -65,7 +65,7 @@ class Snapshot(Model):
     completion: CompletionVerdict = CompletionVerdict()
     error: Maybe[ErrorInfo] = None
     budget: dict[str, Any] | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default={})
     cursor: str | None = None
     links: Links
 

@@ -1,1 +1,48 @@
 """The record: runs, controls, responses, prompts and kept output; the only room that speaks SQL."""
+
+from cody.store.controls import Control, ControlStore, IllegalControl
+from cody.store.database import Database, DatabaseGone
+from cody.store.responses import Projection, ResponseStore
+from cody.store.runs import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, RunStore
+from cody.store.schema import migrate
+from cody.store.turns import TurnStore
+
+__all__ = [
+    "AnyRequest",
+    "Control",
+    "ControlStore",
+    "Database",
+    "DatabaseGone",
+    "Filters",
+    "IllegalControl",
+    "KeyReused",
+    "NewRun",
+    "Overtaken",
+    "Projection",
+    "ResponseStore",
+    "RunChange",
+    "RunRow",
+    "RunStore",
+    "Store",
+    "TurnStore",
+    "migrate",
+]
+
+
+class Store:
+    """All repositories on one database."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.runs = RunStore(self.database)
+        self.controls = ControlStore(self.database)
+        self.responses = ResponseStore(self.database)
+        self.turns = TurnStore(self.database)
+
+    async def open(self) -> None:
+        """Bring the schema up to date; raises DatabaseGone if the database does not answer."""
+        await migrate(self.database)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.database.close()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import Table
 
-DatabaseGone = (OperationalError, InterfaceError, OSError)
+DatabaseGone = (OperationalError, InterfaceError, ConnectionError)
 """The database is away or busy beyond patience: worth trying again."""
 
 __all__ = ["DBAPIError", "Database", "DatabaseGone"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, and_, delete, func, or_, select, update
+from sqlalchemy import RowMapping, and_, delete, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,10 @@ AnyRequest = ContinuousRunRequest | SingleRunRequest
 
 class KeyReused(Exception):
     """The idempotency key came with another body before."""
+
+
+class Overtaken(Exception):
+    """A cancel was accepted before the run's other end was recorded."""
 
 
 @dataclass(frozen=True)
@@ -185,24 +189,24 @@ class RunStore:
             row = await _fetch(connection, run_id)
         return row if row is not None and (row.row["confirmed"] or unconfirmed) else None
 
-    async def list(self, filters: Filters) -> list[RunRow]:
+    async def page(self, filters: Filters) -> list[RunRow]:
         """A page of runs, newest first; one more than asked for, so that the caller sees whether there is a next."""
         conditions = [runs.c.confirmed.is_(True)]
         if filters.epic_id is not None:
             conditions.append(runs.c.epic_id == filters.epic_id)
         if filters.agent is not None:
             conditions.append(runs.c.agent == filters.agent)
-        page: list[RunRow] = []
+        rows: list[RunRow] = []
         before = filters.before
         async with self._db.read() as connection:
-            while len(page) <= filters.limit:
+            while len(rows) <= filters.limit:
                 found = await self._page(connection, conditions, filters, before)
                 # What was accepted since counts too, and only the row's pending controls tell: so filter here again.
-                page.extend(row for row in found if filters.status in (None, row.status))
+                rows.extend(row for row in found if filters.status in (None, row.status))
                 if len(found) <= filters.limit:
                     break
                 before = (found[-1].row["created_at"], found[-1].run_id)
-        return page[: filters.limit + 1]
+        return rows[: filters.limit + 1]
 
     async def _page(
         self, connection: AsyncConnection, conditions: Sequence[Any], filters: Filters, before: tuple[int, str] | None
@@ -219,27 +223,25 @@ class RunStore:
         return [RunRow(row, waiting.get(row["id"], ())) for row in rows]
 
     async def record(self, change: RunChange) -> RunRow | None:
-        """Write the workflow's state down, unless a later one is there already; None if the run is unknown."""
-        values: dict[str, Any] = {
-            "status": change.status, "version": change.version, "updated_at": change.at, "confirmed": True,
-        }  # fmt: skip
-        if change.started_at is not None:
-            values["started_at"] = change.started_at
-        if change.error is not None:
-            values["error"] = change.error.model_dump_json()
-        if change.completion is not None:
-            values["completion"] = change.completion.model_dump_json()
-        if change.status in ENDED:
-            values |= {"finished_at": change.at, "pid": None}
-        newer = and_(
-            runs.c.id == change.run_id, runs.c.version < change.version, runs.c.status.not_in(sorted(ENDED))
-        )
+        """Write the workflow's state down, unless a later one is there already; None if the run is unknown.
+
+        Raises Overtaken, and changes nothing, if the run would end although a cancel was accepted in the meantime.
+        """
         async with self._db.write() as connection:
-            await connection.execute(update(runs).where(newer).values(**values))
-            applied = controls.c.id <= change.applied_control
-            over = applied if change.status not in ENDED else controls.c.id > 0
-            await connection.execute(delete(controls).where(controls.c.run_id == change.run_id, over))
-            return await _fetch(connection, change.run_id)
+            run = await _fetch(connection, change.run_id)
+            if run is None:
+                return None
+            over = run.row["status"] in ENDED
+            if not over and change.status in {"completed", "failed"}:
+                for control in run.pending:
+                    if control.action == "cancel" and control.id > change.applied_control:
+                        raise Overtaken(change.run_id)
+            if not over and change.version > run.row["version"]:
+                this = runs.c.id == change.run_id
+                await connection.execute(update(runs).where(this).values(**_changed(change)))
+            applied = controls.c.id <= change.applied_control if change.status not in ENDED else true()
+            await connection.execute(delete(controls).where(controls.c.run_id == change.run_id, applied))
+            return run
 
     async def begin_log(self, run_id: str, baseline: str) -> str:
         """Keep what the completion log held when the run began; the first one told stays, and is given back."""
@@ -284,6 +286,21 @@ class RunStore:
         """Forget idempotency keys from before `older_than`."""
         async with self._db.write() as connection:
             await connection.execute(delete(idempotency).where(idempotency.c.created_at < older_than))
+
+
+def _changed(change: RunChange) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "status": change.status, "version": change.version, "updated_at": change.at, "confirmed": True,
+    }  # fmt: skip
+    if change.started_at is not None:
+        values["started_at"] = change.started_at
+    if change.error is not None:
+        values["error"] = change.error.model_dump_json()
+    if change.completion is not None:
+        values["completion"] = change.completion.model_dump_json()
+    if change.status in ENDED:
+        values |= {"finished_at": change.at, "pid": None}
+    return values
 
 
 async def _fetch(connection: AsyncConnection, run_id: str) -> RunRow | None:

@@ -89,8 +89,7 @@ responses = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("cursor_seq", BigInteger, nullable=False),
     Column("header", Text, nullable=False),  # the response without its items
-    Column("tally", Text, nullable=False),  # its tokens over all attempts
-    Column("ended", String(32)),  # the type of the event that ended its newest attempt
+    Column("checkpoint", Text, nullable=False),  # what else the fold needs to go on
     UniqueConstraint("run_id", "turn"),
     Index("responses_thread", "thread_id", "created_at"),
 )
@@ -109,6 +108,7 @@ prompts = Table(
     Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("turn", Integer, primary_key=True),
     Column("attempt", Integer, primary_key=True),
+    Column("owner", String(64), nullable=False),  # the execution that has this attempt
     Column("text", Text, nullable=False),
 )
 

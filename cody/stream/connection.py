@@ -12,7 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 __all__ = ["BLOCK_MS", "AsyncRedis", "RedisError", "RedisGone", "connect"]
 
 AsyncRedis = Redis
-RedisGone = (RedisConnectionError, RedisTimeoutError, OSError)
+RedisGone = (RedisConnectionError, RedisTimeoutError, ConnectionError)
 """Redis is away, or the connection broke: worth trying again, as everything we send may be sent twice."""
 
 BLOCK_MS = 5000

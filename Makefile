@@ -1,0 +1,37 @@
+# What a person or a machine does with this checkout; `make help` lists it.
+
+BIN := .venv/bin
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+# Tests of one file share its servers, so a file stays on one worker.
+PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 2 --dist loadfile)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint format bench histories dev
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## .venv with everything in it (seconds when nothing changed)
+	@bash scripts/setup.sh
+
+test: lint ## everything: format check, lint, types, import rules, all tests
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+lint: setup ## all of that but the tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: setup ## put every file into the house's format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup ## the benchmarks
+	$(BIN)/python -m benchmarks
+
+histories: setup ## record the workflow histories under fixtures/histories anew
+	$(BIN)/python -m tests.workflows.record
+
+dev: setup ## Temporal, Redis, API and worker, without the demo (as ./temporal-dev.sh --no-demo)
+	$(BIN)/cody dev --no-demo

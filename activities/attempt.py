@@ -1,0 +1,261 @@
+"""One attempt at a turn, from its claim to its last word."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from cody.agents.workspace import Workspace
+
+from activities.kept_output import KeptOutput
+from activities.sink import TurnSink
+from cody.agents import completion
+from cody.agents.base import Agent, Job, OutputLimits, Result, Stop, now_ms
+from cody.agents.environment import agent_environment
+from cody.agents.prompt import PromptError, build
+from cody.agents.sweep import sweep, worker_marker
+from cody.contract import tasks as t
+from cody.contract.base import response_id_of, turn_id_of
+from cody.contract.errors import (
+    INTERNAL,
+    PROMPT_UNREADABLE,
+    TURN_TIMEOUT,
+    WORKER_SHUTDOWN,
+    WORKING_DIR_GONE,
+    WORKING_DIR_SHARED,
+    ErrorInfo,
+)
+from cody.contract.events import Speaker
+from cody.contract.payloads import (
+    CompletionDetected,
+    CompletionVerdict,
+    ResponseDone,
+    ResponseError,
+    ResponseStart,
+    TurnCompleted,
+    TurnFailed,
+    TurnStarted,
+    Warned,
+)
+from cody.contract.requests import ContinuousRunRequest, SingleRunRequest
+from cody.store import RunRow, Store
+from cody.stream.log import Log
+from cody.stream.writer import AttemptWriter
+
+
+class AttemptTaken(Exception):
+    """Another execution has this attempt's number: a worker that was believed lost is not."""
+
+
+class HandedOver(Exception):
+    """The worker shuts down: another one is to repeat the turn."""
+
+
+class Orphaned(Exception):
+    """The workflow is gone, or Temporal has given this attempt up."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every attempt on this worker works with."""
+
+    store: Store
+    log: Log
+    agent_for: Callable[[str], Agent | None]
+    kill_grace_seconds: float
+    limits: OutputLimits
+    env_allowed: tuple[str, ...] = ()
+
+
+class Attempt:
+    """An attempt; `run` does it. Its own events are in the log before it returns, but for the end of a stopped one."""
+
+    def __init__(self, parts: Parts, task: t.TurnTask, run: RunRow, number: int) -> None:
+        self._parts = parts
+        self._task = task
+        self._run = run
+        self._number = number
+        self._request = run.request
+        self._root = Path(self._request.working_dir) if self._request.working_dir else None
+        self._response_id = response_id_of(run.run_id, task.turn)
+        speaker = Speaker(run_id=run.run_id, turn=task.turn, attempt=number, trace_context=run.trace_context)
+        self.writer = AttemptWriter(parts.log, speaker)
+        self.output = KeptOutput(parts.store.turns, run.run_id, task.turn, number)
+        self._sink = TurnSink(self.writer, self.output)
+
+    async def run(self, stop: Stop) -> t.TurnReport:
+        """Do the turn, or as much of it as `stop` allows.
+
+        Raises HandedOver and Orphaned where nobody waits for a report, AttemptTaken where it is not ours to do.
+        """
+        here, turn = self._run.run_id, self._task.turn
+        await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
+        prompt, fault = await asyncio.to_thread(self._prompt)
+        if not await self._parts.store.turns.claim(here, turn, self._number, uuid4().hex, prompt):
+            raise AttemptTaken(f"{here} turn {turn} attempt {self._number}")
+        if fault is not None:
+            self._announce()
+            return self._failed(fault)
+        if stop.cause:
+            return self._stopped(stop, None)
+        return await self._work(self._job(prompt, stop))
+
+    def _prompt(self) -> tuple[str, ErrorInfo | None]:
+        if self._root is not None and not self._root.is_dir():
+            message = f"the working directory {self._root} is gone"
+            return "", ErrorInfo(code=WORKING_DIR_GONE, message=message)
+        if isinstance(self._request, SingleRunRequest):
+            return self._request.prompt, None
+        try:
+            return build(self._root, self._request.prompt_spec), None
+        except PromptError as error:
+            return "", ErrorInfo(code=PROMPT_UNREADABLE, message=str(error), details={"path": error.path})
+
+    def _job(self, prompt: str, stop: Stop) -> Job:
+        run_env = self._request.env if isinstance(self._request, ContinuousRunRequest) else {}
+        return Job(
+            run_id=self._run.run_id,
+            turn=self._task.turn,
+            attempt=self._number,
+            turn_id=turn_id_of(self._run.run_id, self._task.turn),
+            response_id=self._response_id,
+            thread_id=self._run.row["thread_id"],
+            agent=self._request.agent,
+            prompt=prompt,
+            working_dir=self._root,
+            env=agent_environment(
+                os.environ,
+                run_env,
+                run_id=self._run.run_id,
+                turn=self._task.turn,
+                attempt=self._number,
+                worker=worker_marker(),
+                allowed=self._parts.env_allowed,
+            ),
+            stop=stop,
+            kill_grace_seconds=self._parts.kill_grace_seconds,
+            limits=self._parts.limits,
+            carry=self._task.carry,
+        )
+
+    async def _work(self, job: Job) -> t.TurnReport:
+        agent = self._parts.agent_for(job.agent.kind)
+        if agent is None:
+            self._announce()
+            message = f"this worker has no agent of kind {job.agent.kind!r}"
+            return self._failed(ErrorInfo(code=INTERNAL, message=message))
+        since = await self._baseline()
+        if self._task.turn == 1 and self._number == 1:
+            await self._warn_if_shared()
+        result = await self._watched(agent, job)
+        await self.output.flush()
+        if result.stopped and job.stop.cause != "timeout":
+            return self._stopped(job.stop, result)
+        if result.stopped:
+            seconds = f"{self._timeout_seconds:g}"
+            message = f"the turn took longer than turn_timeout_seconds ({seconds} s)"
+            return self._failed(ErrorInfo(code=TURN_TIMEOUT, message=message, retryable=True), result)
+        if result.error is not None:
+            return self._failed(result.error, result)
+        return await self._completed(result, since)
+
+    @property
+    def _timeout_seconds(self) -> float:
+        return self._request.turn_timeout_seconds if isinstance(self._request, ContinuousRunRequest) else 3600.0
+
+    async def _watched(self, agent: Agent, job: Job) -> Result:
+        """Run the agent with the watch on its working directory."""
+        if self._root is None or not isinstance(self._request, ContinuousRunRequest):
+            return await agent.run(job, self._sink)
+        watch = self._request.watch
+        workspace = Workspace(
+            self._root, logs=self._request.watched_logs, include=watch.include, exclude=watch.exclude,
+            emit=self._sink.say,
+        )  # fmt: skip
+        self._sink.watch = workspace
+        async with workspace:
+            return await agent.run(job, self._sink)
+
+    async def _baseline(self) -> completion.Baseline | None:
+        """What the completion log held when the run began; the first attempt of all keeps it for the others."""
+        request = self._request
+        if self._root is None or not isinstance(request, ContinuousRunRequest):
+            return None
+        kept = self._run.row["baseline"]
+        if kept is None:
+            found = await asyncio.to_thread(completion.baseline, self._root, request.completion)
+            kept = await self._parts.store.runs.begin_log(self._run.run_id, found.model_dump_json())
+        return completion.Baseline.model_validate_json(kept)
+
+    async def _warn_if_shared(self) -> None:
+        if others := await self._parts.store.runs.sharing(self._run.run_id):
+            message = f"{', '.join(others)} work in {self._root} too"
+            self._sink.say("warning", Warned(code=WORKING_DIR_SHARED, message=message))
+
+    async def _verdict(self, since: completion.Baseline | None, result: Result) -> CompletionVerdict:
+        request = self._request
+        if since is not None and self._root is not None and isinstance(request, ContinuousRunRequest):
+            found = await asyncio.to_thread(
+                completion.judge, self._root, request.completion, since, self._task.started_at
+            )
+            if found.detected:
+                return found
+        return CompletionVerdict(detected=True, source="agent") if result.done else CompletionVerdict()
+
+    # The last words of each outcome.
+
+    async def _completed(self, result: Result, since: completion.Baseline | None) -> t.TurnReport:
+        verdict = await self._verdict(since, result)
+        if verdict.detected and verdict.source is not None and verdict.source != "agent":
+            self._sink.say("completion_detected", CompletionDetected(source=verdict.source, line=verdict.line))
+        done = ResponseDone(
+            response_id=self._response_id, status="complete", usage=result.usage, finish_reason=result.finish_reason
+        )
+        self._sink.say("response_done", done)
+        self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=not verdict.detected))
+        report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict, carry=dict(result.carry))
+        return _quiet(report, result)
+
+    def _failed(self, error: ErrorInfo, result: Result | None = None) -> t.TurnReport:
+        will_retry = error.retryable and self._task.failures + 1 < self._task.turn_attempts
+        self._sink.say("response_error", ResponseError(response_id=self._response_id, error=error))
+        self._sink.say("turn_failed", TurnFailed(error=error, will_retry=will_retry))
+        return _quiet(t.TurnReport(attempt=self._number, outcome="failed", error=error), result)
+
+    def _stopped(self, stop: Stop, result: Result | None) -> t.TurnReport:
+        """The run writes the end of a stopped attempt, as it knows the reason."""
+        if stop.cause == "shutdown":
+            message = f"the worker shuts down; attempt {self._number} is handed over"
+            self._sink.say("warning", Warned(code=WORKER_SHUTDOWN, message=message))
+            raise HandedOver(message)
+        if stop.cause == "orphaned":
+            raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: Temporal has given attempt {self._number} up")
+        return _quiet(t.TurnReport(attempt=self._number, outcome="stopped"), result)
+
+    def _announce(self) -> None:
+        """The attempt begins, but no agent will say so."""
+        agent, at = self._request.agent, now_ms()
+        model = agent.model_name or "unknown"
+        self._sink.say("turn_started", TurnStarted(agent=agent.kind, model=agent.model_name))
+        start = ResponseStart(
+            response_id=self._response_id,
+            turn_id=turn_id_of(self._run.run_id, self._task.turn),
+            thread_id=self._run.row["thread_id"],
+            model_id=model,
+            provider_id=agent.kind,
+            created_at=at,
+        )
+        self._sink.say("response_start", start)
+
+
+def _quiet(report: t.TurnReport, result: Result | None) -> t.TurnReport:
+    if result is None:
+        return report
+    quiet = result.quiet
+    return report.model_copy(
+        update={
+            "quiet_at": quiet.at, "signals": quiet.signals, "reaped": quiet.reaped, "survivors": quiet.survivors,
+        }
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""End a turn whose attempt could not do so itself: it was stopped, or its worker is gone."""
+
+from temporalio import activity
+
+from cody.agents.base import now_ms
+from cody.agents.sweep import sweep
+from cody.contract import tasks as t
+from cody.contract.base import response_id_of, turn_id_of
+from cody.contract.payloads import ResponseDone, ResponseError, TurnAborted, TurnFailed
+from cody.contract.requests import ControlOptions
+from cody.store import Store
+from cody.stream.ends import Said, end_attempt
+from cody.stream.log import Log
+
+
+class EndActivity:
+    """The run's word for an attempt."""
+
+    def __init__(self, store: Store, log: Log, kill_grace_seconds: float) -> None:
+        self._store = store
+        self._log = log
+        self._grace = kill_grace_seconds
+
+    @activity.defn(name=t.END_TURN)
+    async def end_turn(self, task: t.EndTask) -> t.EndReport:
+        """Idempotent: an attempt that has its end, or that never wrote, is left as it is."""
+        quiet = await sweep(task.run_id, before=None, grace_seconds=self._grace) if task.sweep else None
+        run = await self._store.runs.get(task.run_id, unconfirmed=True)
+        if run is None:
+            return t.EndReport(turn=0, attempt=0, newest_claim=0)
+
+        def said(turn: int, _attempt: int) -> list[Said]:
+            return _last_words(task, turn)
+
+        turn, attempt = await end_attempt(self._log, task.run_id, run.trace_context, task.turn, said)
+        claim = await self._store.turns.newest_attempt(task.run_id, task.turn or turn)
+        return t.EndReport(
+            turn=turn,
+            attempt=attempt,
+            newest_claim=claim or 0,
+            reaped=quiet.reaped if quiet else (),
+            survivors=quiet.survivors if quiet else (),
+        )
+
+
+def _last_words(task: t.EndTask, turn: int) -> list[Said]:
+    at, response_id = now_ms(), response_id_of(task.run_id, turn)
+    if task.error is not None:
+        return [
+            ("response_error", at, ResponseError(response_id=response_id, error=task.error)),
+            ("turn_failed", at, TurnFailed(error=task.error, will_retry=task.will_retry)),
+        ]
+    reason = task.reason or ControlOptions().reason
+    return [
+        ("response_done", at, ResponseDone(response_id=response_id, status="aborted", finish_reason="aborted")),
+        ("turn_aborted_by_user", at, TurnAborted(turn_id=turn_id_of(task.run_id, turn), reason=reason)),
+    ]

@@ -1,0 +1,130 @@
+"""Project a turn: follow the log beside it, fold, and save document and cursor in one transaction."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final, cast
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.beside import beside
+from cody.agents.base import now_ms
+from cody.contract import tasks as t
+from cody.contract.base import response_id_of
+from cody.contract.errors import INTERNAL
+from cody.contract.events import ATTEMPT_ENDS, parse
+from cody.contract.payloads import TurnStarted
+from cody.fold import Folder, PoisonEvent
+from cody.store import Projection, Store
+from cody.stream.connection import RedisGone
+from cody.stream.entry import Entry
+from cody.stream.hub import Follower, Hub, Trimmed
+
+SAVE_SECONDS: Final = 0.25
+"""At most this often while text flows."""
+BEAT_SECONDS: Final = 2.0
+_SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
+    "turn_started", "response_start", "item_done", "item_error", "item_cancelled", "response_done", "response_error",
+}  # fmt: skip
+
+
+class ProjectActivity:
+    """Keeps the responses of a run up with its log."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self._store = store
+        self._hub = hub
+
+    @activity.defn(name=t.PROJECT_TURN)
+    async def project_turn(self, task: t.ProjectTask) -> t.ProjectReport:
+        """Return when an attempt from `first_attempt` on ended and all of it is saved.
+
+        A crash at any point, or a second projector beside this one, gives the same documents: what is saved goes on
+        from its own cursor.
+        """
+        async with beside(_beat()):
+            try:
+                return await self._project(task)
+            except (PoisonEvent, Trimmed) as error:
+                raise ApplicationError(str(error), type=INTERNAL, non_retryable=True) from error
+
+    async def _project(self, task: t.ProjectTask) -> t.ProjectReport:
+        saved = await self._store.responses.load(response_id_of(task.run_id, task.turn))
+        turn = _Turn(self._store, task, Folder(task.turn, *saved) if saved else Folder(task.turn))
+        with self._hub.follow(task.run_id, max(turn.folder.cursor.seq, task.after)) as follower:
+            while not turn.over:
+                turn.fold(await _take(follower, turn.patience))
+                await turn.save_if_due()
+        run = await self._store.runs.get(task.run_id, unconfirmed=True)
+        if run is None:
+            raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
+        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=run.row["tokens"])
+
+
+class _Turn:
+    """One turn's folder, and what of it is not saved yet."""
+
+    def __init__(self, store: Store, task: t.ProjectTask, folder: Folder) -> None:
+        self.folder = folder
+        self._store = store
+        self._task = task
+        self._pid: int | None = None
+        self._unsaved = False
+        self._urgent = False
+        self._saved_at = 0.0
+
+    @property
+    def over(self) -> bool:
+        """The attempt that was asked for, or a newer one, ended."""
+        ended = self.folder.ended
+        return ended is not None and ended.attempt >= self._task.first_attempt
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for more before saving what there is."""
+        return max(0.0, self._saved_at + SAVE_SECONDS - time.monotonic()) if self._unsaved else BEAT_SECONDS
+
+    def fold(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if self.folder.feed(entry.cursor, entry.type, entry.event):
+                self._unsaved = True
+                self._urgent = self._urgent or entry.type in _SAVED_AT_ONCE
+            if entry.type == "turn_started" and entry.epoch == self._epoch:
+                self._pid = cast("TurnStarted", parse(entry.type, entry.event).payload).pid
+
+    @property
+    def _epoch(self) -> int:
+        return self._task.turn * 1000 + self.folder.attempt
+
+    async def save_if_due(self) -> None:
+        due = self._urgent or time.monotonic() - self._saved_at >= SAVE_SECONDS
+        header = self.folder.header()
+        if not self._unsaved or not due or header is None:
+            return
+        projection = Projection(
+            run_id=self._task.run_id,
+            turn=self._task.turn,
+            header=header,
+            checkpoint=self.folder.checkpoint(),
+            changes=self.folder.take_dirty(),
+            pid=None if self.folder.ended else self._pid,
+            at=now_ms(),
+        )
+        await self._store.responses.save(projection)
+        self._unsaved = self._urgent = False
+        self._saved_at = time.monotonic()
+
+
+async def _take(follower: Follower, patience: float) -> Sequence[Entry]:
+    try:
+        return await follower.take(patience)
+    except RedisGone:
+        await asyncio.sleep(SAVE_SECONDS)  # the log waits there for us
+        return ()
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(BEAT_SECONDS)

@@ -1,0 +1,51 @@
+"""Record the run: first the store, then the log, so that who reads an event of the log finds it in the documents."""
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from cody.contract import tasks as t
+from cody.contract.events import PAYLOADS, Speaker
+from cody.store import Overtaken, RunChange, Store
+from cody.stream.ends import Said, append_lifecycle, append_next
+from cody.stream.log import Log
+
+_LAST_VERSION = 2**53
+"""Above every number that a workflow hands out: for the end that is written when the workflow is gone."""
+
+
+class RecordActivity:
+    """Run status and lifecycle events."""
+
+    def __init__(self, store: Store, log: Log) -> None:
+        self._store = store
+        self._log = log
+
+    @activity.defn(name=t.RECORD)
+    async def record(self, task: t.RecordTask) -> t.RecordReport:
+        """Idempotent: the store skips an older state, the log skips numbers that it has."""
+        change = RunChange(
+            run_id=task.run_id,
+            version=task.first + len(task.said) - 1 if task.first else _LAST_VERSION,
+            status=task.status,
+            at=task.at,
+            applied_control=task.applied_control,
+            started_at=task.started_at,
+            error=task.error,
+            completion=task.completion,
+        )
+        try:
+            run = await self._store.runs.record(change)
+        except Overtaken:
+            return t.RecordReport(overtaken=True)
+        if run is None:
+            raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
+        speaker = Speaker(run_id=task.run_id, trace_context=run.trace_context)
+        events: list[Said] = [
+            (said.type, said.at, PAYLOADS[said.type].model_validate(said.payload)) for said in task.said
+        ]
+        if not task.first:
+            for event in events:
+                await append_next(self._log, speaker, event)
+        elif events:
+            await append_lifecycle(self._log, speaker, task.first, events)
+        return t.RecordReport()

@@ -1,0 +1,44 @@
+"""Where an agent's word goes: into the log, past the watch on the working directory, and into the kept output."""
+
+from typing import Protocol
+
+from activities.kept_output import KeptOutput
+from cody.agents.base import now_ms
+from cody.contract.payloads import FileDeleted, FileWritten, Payload
+from cody.stream.writer import AttemptWriter
+
+
+class Watch(Protocol):
+    """The watch, which does not say again what the agent said itself."""
+
+    def reported(self, path: str) -> None:
+        """The agent told of this path."""
+        ...
+
+
+class TurnSink:
+    """`cody.agents.base.Sink` for one attempt."""
+
+    def __init__(self, writer: AttemptWriter, output: KeptOutput) -> None:
+        self._writer = writer
+        self._output = output
+        self.watch: Watch | None = None
+
+    def emit(self, type_: str, payload: Payload) -> None:
+        """Append an event."""
+        if self.watch is not None and isinstance(payload, FileWritten | FileDeleted):
+            self.watch.reported(payload.path)
+        self._writer.emit(type_, now_ms(), payload)
+
+    def say(self, type_: str, payload: Payload) -> None:
+        """Append an event that the agent did not say."""
+        self._writer.emit(type_, now_ms(), payload)
+
+    def keep(self, chunk: bytes) -> None:
+        """Keep raw output."""
+        self._output.add(chunk)
+
+    async def ready(self) -> None:
+        """Wait for room in both."""
+        await self._writer.ready()
+        await self._output.ready()

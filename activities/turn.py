@@ -1,0 +1,86 @@
+"""Take a turn: one attempt, its writers beside it, and an ear for whoever wants it to stop."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.attempt import Attempt, AttemptTaken, HandedOver, Orphaned, Parts
+from activities.stopping import watch_over
+from cody.agents.base import Stop
+from cody.agents.sweep import sweep_attempt
+from cody.contract import tasks as t
+from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL
+from cody.contract.requests import ContinuousRunRequest
+from cody.store import DatabaseGone
+from cody.stream.connection import RedisGone
+from cody.stream.writer import Fenced
+
+MAX_ATTEMPT = 999
+_SINGLE_TIMEOUT_SECONDS = 3600.0
+_SOON = timedelta(milliseconds=100)
+
+
+class TurnActivity:
+    """Runs agents."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @activity.defn(name=t.TAKE_TURN)
+    async def take_turn(self, task: t.TurnTask) -> t.TurnReport:
+        """Do one attempt; a failure of the agent is a report, an exception makes Temporal repeat the turn."""
+        number = task.first_attempt + activity.info().attempt - 1
+        if number > MAX_ATTEMPT:
+            message = f"turn {task.turn} was begun {MAX_ATTEMPT} times"
+            raise ApplicationError(message, type=ATTEMPTS_EXHAUSTED, non_retryable=True)
+        run = await self._parts.store.runs.get(task.run_id, unconfirmed=True)
+        if run is None:
+            raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
+        request = run.request
+        timeout = request.turn_timeout_seconds if isinstance(request, ContinuousRunRequest) else _SINGLE_TIMEOUT_SECONDS
+        attempt = Attempt(self._parts, task, run, number)
+        try:
+            return await _see_through(attempt, timeout)
+        except HandedOver as error:
+            raise ApplicationError(str(error), type=t.HANDED_OVER, next_retry_delay=_SOON) from error
+        except (AttemptTaken, DatabaseGone, RedisGone):
+            raise  # the next attempt may find things better, and no agent has failed
+        except (Fenced, Orphaned) as error:
+            raise ApplicationError(str(error), type="superseded", non_retryable=True) from error
+        except Exception as error:
+            grace = self._parts.kill_grace_seconds
+            await sweep_attempt(task.run_id, str(task.turn), str(number), grace_seconds=grace)
+            message = f"{type(error).__name__}: {error}"
+            raise ApplicationError(message, type=INTERNAL, non_retryable=True) from error
+
+
+async def _see_through(attempt: Attempt, timeout_seconds: float) -> t.TurnReport:
+    """Run the attempt with its two writers; return when its last word is in the log and its output in the store."""
+    stop = Stop()
+    writing = asyncio.create_task(attempt.writer.run())
+    keeping = asyncio.create_task(attempt.output.run())
+    work = asyncio.create_task(attempt.run(stop))
+    ours = asyncio.create_task(_last_words(attempt, work, writing, keeping))
+    try:
+        await watch_over(ours, writing, stop, timeout_seconds)
+        return ours.result()
+    finally:
+        for task in (work, ours, writing, keeping):
+            task.cancel()
+        await asyncio.wait((work, ours, writing, keeping))
+
+
+async def _last_words(
+    attempt: Attempt,
+    work: "asyncio.Task[t.TurnReport]",
+    writing: "asyncio.Task[None]",
+    keeping: "asyncio.Task[None]",
+) -> t.TurnReport:
+    try:
+        return await work
+    finally:
+        attempt.writer.close()
+        attempt.output.close()
+        await asyncio.gather(writing, keeping)

@@ -1,0 +1,128 @@
+"""Every error answer, made in one place: `application/problem+json` with Cody's code."""
+
+import logging
+from http import HTTPStatus
+from typing import Any, cast
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi import ResponseSpec
+from litestar.types import ExceptionHandlersMap
+
+from cody.contract import errors as e
+from cody.store import DatabaseGone
+from cody.stream.connection import RedisGone
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_SECONDS = 2
+
+_log = logging.getLogger(__name__)
+
+
+class ProblemError(Exception):
+    """An error answer; `problem` is its whole body."""
+
+    def __init__(self, problem: e.Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class TemporalGone(Exception):
+    """Temporal is away, or the call's outcome is unknown."""
+
+
+def problem(status: int, code: str, detail: str, errors: tuple[e.FieldError, ...] | None = None) -> ProblemError:
+    """An error to raise."""
+    title = HTTPStatus(status).phrase
+    return ProblemError(e.Problem(title=title, status=status, detail=detail, code=code, errors=errors))
+
+
+def invalid(field: str, message: str) -> ProblemError:
+    """One fault of a request."""
+    fault = e.FieldError(field=field, message=message)
+    return problem(400, e.INVALID_REQUEST, f"{field}: {message}", (fault,))
+
+
+def run_not_found(run_id: str) -> ProblemError:
+    """There is no such run."""
+    return problem(404, e.RUN_NOT_FOUND, f"there is no run {run_id[:128]!r}")
+
+
+def unavailable(part: str, error: object) -> ProblemError:
+    """A part is away; `part` is temporal, redis or database."""
+    return problem(503, f"{part}_unavailable", f"{part} is not available: {str(error)[:300] or type(error).__name__}")
+
+
+def answer(body: e.Problem) -> Response[bytes]:
+    """The response of a problem."""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if body.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    content = body.model_dump_json().encode()
+    return Response(content, status_code=body.status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def _raised(_: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
+    return answer(error.problem)
+
+
+def _away(part: str) -> Any:
+    def handle(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        return answer(unavailable(part, error).problem)
+
+    return handle
+
+
+def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    extra = cast("list[dict[str, Any]]", error.extra if isinstance(error.extra, list) else [])
+    faults = tuple(
+        e.FieldError(field=str(fault.get("key") or fault.get("source") or "body"), message=str(fault.get("message")))
+        for fault in extra
+    )
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults) or error.detail
+    return answer(problem(400, e.INVALID_REQUEST, detail, faults or None).problem)
+
+
+_CODES = {404: e.NOT_FOUND, 405: e.METHOD_NOT_ALLOWED, 413: e.BODY_TOO_LARGE}
+
+
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    status = error.status_code
+    if status == HTTPStatus.NOT_FOUND:
+        return answer(problem(404, e.NOT_FOUND, f"there is nothing at {request.url.path[:300]}").problem)
+    if status == HTTPStatus.BAD_REQUEST:
+        fault = e.FieldError(field="body", message=error.detail)
+        return answer(problem(400, e.INVALID_REQUEST, error.detail, (fault,)).problem)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        code = _CODES.get(status, e.INVALID_REQUEST)
+        return answer(problem(status, code, error.detail or HTTPStatus(status).phrase).problem)
+    return _unexpected(request, error)
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return answer(problem(500, e.INTERNAL, "something went wrong here; the service's log says what").problem)
+
+
+HANDLERS: ExceptionHandlersMap = cast(
+    "ExceptionHandlersMap",
+    {
+        ProblemError: _raised,
+        ValidationException: _invalid,
+        HTTPException: _http,
+        TemporalGone: _away("temporal"),
+        **dict.fromkeys(RedisGone[:2], _away("redis")),
+        **dict.fromkeys(DatabaseGone, _away("database")),
+        Exception: _unexpected,
+    },
+)
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """The error answers of a route, for its OpenAPI."""
+    models: dict[int, type[e.Problem]] = {}
+    return {
+        status: ResponseSpec(
+            models.get(status, e.Problem), description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON,
+            generate_examples=False,
+        )
+        for status in statuses
+    }  # fmt: skip

@@ -1,0 +1,160 @@
+"""Runs an agent's process through a keeper, so that it and everything it started can be ended; see `keeper`."""
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cody.agents.base import Quiet, now_ms
+from cody.agents.pipes import Input, Output
+from cody.agents.sweep import ATTEMPT, RUN_ID, TURN, sweep_attempt
+
+
+class SpawnError(Exception):
+    """The process did not start: `number` is the errno, `at` says where (`fork`, `cwd`, `exec` or `keeper`)."""
+
+    def __init__(self, number: int, at: str, what: str) -> None:
+        super().__init__(f"cannot start {what}: {os.strerror(number)}")
+        self.number = number
+        self.at = at
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell would answer: 127 for a command that is not found, 126 for one that cannot be executed."""
+        return 127 if self.number in (errno.ENOENT, errno.ENOTDIR) else 126
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How the agent's own process ended: `code` is negative for a signal, None if its keeper was lost."""
+
+    code: int | None
+
+
+class AgentProcess:
+    """A running agent. `stdout` and `stderr` are read by whoever wants them; `close` when done with them."""
+
+    def __init__(
+        self, pid: int, control: "Control", streams: tuple[Input, Output, Output], marks: Mapping[str, str]
+    ) -> None:
+        self.pid = pid
+        self._stdin, self.stdout, self.stderr = streams
+        self._control = control
+        self._marks = marks
+        self._quiet: asyncio.Task[Quiet] = asyncio.create_task(self._until_quiet())
+
+    async def wait(self) -> Exit:
+        """Wait for the agent's own process; what it left in the background may still be there."""
+        return await asyncio.shield(self._control.exited)
+
+    async def quiet(self) -> Quiet:
+        """Wait until nothing of it is left; the streams then end with what they hold."""
+        return await asyncio.shield(self._quiet)
+
+    async def end(self, grace_seconds: float, signals: Sequence[str] = ("SIGTERM",)) -> Quiet:
+        """Ask everything to stop by these signals, which share the grace, then kill; return when nothing is left.
+
+        That is checked twice: the keeper has no child left, and no process carries the attempt's marks.
+        """
+        self._control.say({"end": list(signals), "grace": grace_seconds})
+        return _joined(await self.quiet(), await self._sweep(0.0))
+
+    def close(self) -> None:
+        """Let go of the descriptors; if the agent is still there, its keeper now ends it."""
+        self._quiet.cancel()
+        for each in (self._stdin, self.stdout, self.stderr, self._control):
+            each.close()
+
+    async def _until_quiet(self) -> Quiet:
+        word = await self._control.quieted
+        if word is None:  # the keeper was lost: the marks have to do
+            quiet = await self._sweep(self._control.grace_seconds)
+        else:
+            quiet = Quiet(now_ms(), tuple(word["signals"]), tuple(word["reaped"]), tuple(word["survivors"]))
+        self._stdin.close()
+        self.stdout.finish()
+        self.stderr.finish()
+        return quiet
+
+    async def _sweep(self, grace_seconds: float) -> Quiet:
+        if not all(self._marks.get(name) for name in (RUN_ID, TURN, ATTEMPT)):
+            return Quiet(now_ms())
+        run_id, turn, attempt = (self._marks[name] for name in (RUN_ID, TURN, ATTEMPT))
+        return await sweep_attempt(run_id, turn, attempt, grace_seconds=grace_seconds)
+
+
+def _joined(first: Quiet, then: Quiet) -> Quiet:
+    """One receipt of two; who survived the first and was met again in the second is judged by the second."""
+    survivors = (set(first.survivors) | set(then.survivors)) - set(then.reaped)
+    return Quiet(
+        at=now_ms() if then.signals else first.at,
+        signals=tuple(dict.fromkeys(first.signals + then.signals)),
+        reaped=tuple(sorted({*first.reaped, *then.reaped} - survivors)),
+        survivors=tuple(sorted(survivors)),
+    )
+
+
+class Control:
+    """The line to a keeper: what it says becomes futures, and losing it resolves those that are open with None."""
+
+    def __init__(self, line: socket.socket, grace_seconds: float) -> None:
+        line.setblocking(False)
+        self.grace_seconds = grace_seconds
+        self._line = line
+        self._heard = b""
+        self._loop = asyncio.get_running_loop()
+        self.started: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
+        self.exited: asyncio.Future[Exit] = self._loop.create_future()
+        self.quieted: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
+        self._loop.add_reader(line.fileno(), self._hear)
+
+    def say(self, order: Mapping[str, Any]) -> None:
+        """Give an order; a keeper that is gone needs none."""
+        if self._line.fileno() < 0:
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._line.send(json.dumps(order).encode() + b"\n")
+
+    def close(self) -> None:
+        """Hang up: for the keeper, the worker is gone."""
+        if self._line.fileno() >= 0:
+            self._loop.remove_reader(self._line.fileno())
+            self._line.close()
+        self._lost()
+
+    def _hear(self) -> None:
+        try:
+            data = self._line.recv(65536)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._line.fileno())
+            self._lost()
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        for line in lines:
+            self._understand(json.loads(line))
+
+    def _understand(self, word: dict[str, Any]) -> None:
+        if "exit" in word:
+            _settle(self.exited, Exit(word["exit"]))
+        elif "quiet" in word:
+            _settle(self.quieted, word["quiet"])
+        else:
+            _settle(self.started, word)
+
+    def _lost(self) -> None:
+        _settle(self.started, None)
+        _settle(self.exited, Exit(None))
+        _settle(self.quieted, None)
+
+
+def _settle(future: "asyncio.Future[Any]", value: object) -> None:
+    if not future.done():
+        future.set_result(value)

@@ -1,0 +1,174 @@
+"""The watch on a working directory: tells which files and logs changed, while the turn goes on and at its end."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cody.agents.logs import WatchedLog
+from cody.agents.patterns import Globs
+from cody.agents.scan import Scan, Scanner, State, shown
+from cody.contract.errors import WATCH_FAILED
+from cody.contract.payloads import FileDeleted, FileWritten, LogDelta, LogUpdated, Payload, Warned
+
+POLL_SECONDS = 0.5
+SETTLE_SECONDS = 0.3
+"""How long a change waits, so that what the agent itself reports about it can come first."""
+REST_PER_COST = 4.0
+"""A look that took a second is followed by four of rest: at most a fifth of a core."""
+SAME_WRITE_NS = 1_000_000_000
+"""A file may still be written this long after the agent reported it; later, it is another change."""
+
+Emit = Callable[[str, Payload], None]
+
+
+@dataclass
+class _Mark:
+    """What the agent reported about a path, and whether a change was already put down to it."""
+
+    type: str
+    at_ns: int
+    used: bool = False
+
+
+class Workspace:
+    """Watches `root` from `start` to `finish` and tells `emit` about what the agent did not report itself.
+
+    `logs` are paths relative to `root`; they give `log_updated`, all other files that `include` and not `exclude` mean
+    give `file_written` and `file_deleted`. Paths that the agent reports must be passed to `reported`.
+    """
+
+    def __init__(
+        self, root: Path, emit: Emit, *, logs: Sequence[str], include: Sequence[str], exclude: Sequence[str]
+    ) -> None:
+        self._emit = emit
+        self._logs = {path: WatchedLog(root, path) for path in logs}
+        self._scanner = Scanner(root, Globs(include), Globs(exclude), but=logs)
+        self._told: dict[str, State] = {}
+        self._marks: dict[str, _Mark] = {}
+        self._faults: list[str] = []
+        self._warned = False
+        self._finishing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.finish()
+
+    async def start(self) -> None:
+        """Take things as they are for known, then watch. Before the agent starts."""
+        self._told = await asyncio.to_thread(self._begin)
+        self._warn()
+        self._task = asyncio.create_task(self._watch())
+
+    async def finish(self) -> None:
+        """Tell at once what has changed until now, and stop. Raises what the watch failed with, if it did."""
+        self._finishing.set()
+        if self._task:
+            task, self._task = self._task, None
+            await task
+            changed, _ = await self._look()
+            await self._tell(changed)
+
+    def reported(self, path: str, type_: str = "file_written") -> None:
+        """The agent said this itself (`file_written`, `file_deleted`, `log_updated`): it is not said twice."""
+        self._marks[path] = _Mark(type_, time.time_ns())
+
+    async def _watch(self) -> None:
+        while not self._finishing.is_set():
+            changed, cost = await self._look()
+            await self._rest(SETTLE_SECONDS)
+            await self._tell(changed)
+            await self._rest(max(POLL_SECONDS, REST_PER_COST * cost) - SETTLE_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._finishing.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _look(self) -> tuple[set[str], float]:
+        """What has changed since it was last told, and the seconds that it took to see."""
+        seen = await asyncio.to_thread(self._changes)
+        self._warn()
+        return seen
+
+    def _begin(self) -> dict[str, State]:
+        for log in self._logs.values():
+            self._guarded(log, log.begin)
+        return self._kept(self._scanner.scan({}))
+
+    def _changes(self) -> tuple[set[str], float]:
+        started = time.monotonic()
+        found = self._kept(self._scanner.scan(self._told))
+        changed = {path for path, state in found.items() if self._told.get(path) != state}
+        changed |= self._told.keys() - found.keys()
+        changed |= {path for path, log in self._logs.items() if log.changed()}
+        return changed, time.monotonic() - started
+
+    def _kept(self, scan: Scan) -> dict[str, State]:
+        self._faults += scan.faults
+        return scan.files
+
+    async def _tell(self, paths: Iterable[str]) -> None:
+        due = sorted(paths)
+        files = [path for path in due if path not in self._logs]
+        states = await asyncio.to_thread(self._scanner.states, files) if files else {}
+        for path, state in states.items():
+            self._tell_file(path, state)
+        for path in due:
+            if path in self._logs:
+                await self._tell_log(self._logs[path])
+        self._warn()
+
+    def _tell_file(self, path: str, state: State | None) -> None:
+        before = self._told.get(path)
+        if state == before:
+            return
+        if state is None:
+            del self._told[path]
+            if not self._is_reported(path, "file_deleted", 0):
+                self._emit("file_deleted", FileDeleted(path=shown(path)))
+            return
+        self._told[path] = state
+        if not self._is_reported(path, "file_written", state.mtime_ns):
+            self._emit("file_written", FileWritten(path=shown(path), bytes=state.size))
+
+    async def _tell_log(self, log: WatchedLog) -> None:
+        existed = log.exists
+        delta: LogDelta | None = await asyncio.to_thread(self._guarded, log, log.take)
+        if delta and not self._is_reported(log.path, "log_updated", 0):
+            self._emit("log_updated", LogUpdated(kind=log.path, path=log.path, delta=delta))
+        if existed and not log.exists and not self._is_reported(log.path, "file_deleted", 0):
+            self._emit("file_deleted", FileDeleted(path=log.path))
+
+    def _guarded(self, log: WatchedLog, look: Callable[[], LogDelta | None]) -> LogDelta | None:
+        try:
+            return look()
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, until Python 3.13
+            self._faults.append(f"{log.path}: {getattr(error, 'strerror', None) or error}")
+            return None
+
+    def _is_reported(self, path: str, type_: str, mtime_ns: int) -> bool:
+        """Whether a change is what the agent reported: the next one after its report, or more of the same write."""
+        mark = self._marks.get(path)
+        if mark is None or mark.type != type_:
+            return False
+        same = not mark.used or 0 < mtime_ns <= mark.at_ns + SAME_WRITE_NS
+        mark.used = True
+        return same
+
+    def _warn(self) -> None:
+        """Say once that something could not be watched."""
+        if self._faults and not self._warned:
+            self._warned = True
+            self._emit("warning", Warned(code=WATCH_FAILED, message=f"cannot watch {'; '.join(self._faults[:5])}"))
+        self._faults.clear()

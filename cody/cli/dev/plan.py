@@ -1,0 +1,79 @@
+"""What `cody dev` is asked to do, with every port settled, and the environment that its parts get."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NAMESPACE = "default"
+_ANYWHERE = frozenset({"0.0.0.0", "::", "localhost"})  # noqa: S104  # compared with, not bound to
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options of `cody dev`, and the user's environment where it decides."""
+
+    data_dir: Path
+    api_port: int
+    temporal_port: int
+    ui_port: int
+    redis_port: int
+    workers: int
+    demo: bool
+    user: Mapping[str, str]
+    """The environment that `cody dev` was started in."""
+
+    @property
+    def host(self) -> str:
+        """Where the API listens."""
+        return self.user.get("CODY_HOST") or "127.0.0.1"
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the API."""
+        return f"http://{'127.0.0.1' if self.host in _ANYWHERE else self.host}:{self.api_port}"
+
+    @property
+    def ui_url(self) -> str:
+        """Where a person finds the Temporal Web UI."""
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    @property
+    def temporal_address(self) -> str:
+        """Where the parts find Temporal."""
+        return f"127.0.0.1:{self.temporal_port}"
+
+    @property
+    def own_redis(self) -> bool:
+        """Whether to start a Redis; not if the user names one."""
+        return not self.user.get("REDIS_URL")
+
+    @property
+    def demos(self) -> Path:
+        """Where demo runs work."""
+        return self.data_dir / "demo"
+
+    def log(self, name: str) -> Path:
+        """Where a part's output goes."""
+        return self.data_dir / "logs" / f"{name}.log"
+
+    def env(self) -> dict[str, str]:
+        """The environment of API and workers.
+
+        What has an option here follows the option; Redis, database and workspace roots are the user's if they are set.
+        """
+        supplied = {
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "DATABASE_URL": f"sqlite:///{self.data_dir / 'cody.db'}",
+            "TEMPORAL_UI_URL": self.ui_url,
+            "CODY_WORKSPACE_ROOTS": f"{Path.cwd()}:{self.demos}",
+        }
+        decided = {
+            "TEMPORAL_ADDRESS": self.temporal_address,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "CODY_HOST": self.host,
+            "CODY_PORT": str(self.api_port),
+            # What a part prints stands in its log at once.
+            "PYTHONUNBUFFERED": "1",
+        }
+        given = {name: value for name, value in self.user.items() if value or name not in supplied}
+        return {**supplied, **given, **decided}

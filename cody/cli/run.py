@@ -1,0 +1,112 @@
+"""`cody run`: start a run in the current directory and watch it."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cody.cli.client import Client
+from cody.cli.ending import EXIT_CODES, EXIT_CODES_HELP
+from cody.cli.options import CommandT, Duration, Pair, prompt_options
+from cody.cli.phrases import joined
+from cody.cli.remote import call, url_option
+from cody.cli.request import RunOptions
+from cody.cli.watch import detached
+from cody.cli.watching import ForMachine, ForPerson, watch
+from cody.contract.lifecycle import RunStatus
+from cody.contract.runs import Accepted
+
+_KINDS = ("command", "codex", "claude-code", "openai", "anthropic")
+_TOOLS = ("read_file", "write_file", "list_dir", "apply_patch", "shell")
+_SETTINGS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--agent", type=click.Choice(_KINDS), help="Who does the turns; command unless told."),
+    click.option("--model", metavar="NAME", help="The agent's model."),
+    click.option("--reasoning", metavar="EFFORT", help="codex: how hard to think."),
+    click.option("--approval", metavar="POLICY", help="codex: what needs approval."),
+    click.option("--sandbox", metavar="MODE", help="codex: what its commands may touch."),
+    click.option("--permission-mode", metavar="MODE", help="claude-code: what needs permission."),
+    click.option("--instructions", metavar="TEXT", help="openai, anthropic: the system prompt."),
+    click.option("--thinking-budget", type=int, metavar="TOKENS", help="anthropic: tokens to think with."),
+    click.option("--tool", multiple=True, type=click.Choice(_TOOLS), help="openai, anthropic: only these; repeatable."),
+)
+_BOUNDS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--max-turns", type=int, metavar="N", help="End after so many turns."),
+    click.option("--loop-delay", type=Duration(), metavar="TIME", help="Pause between turns (90, 10m, 2h, 1d)."),
+    click.option("--turn-timeout", type=Duration(), metavar="TIME", help="The longest that one attempt may take."),
+    click.option("--attempts", type=int, metavar="N", help="Attempts at a turn that fails in a way worth a retry."),
+    click.option("--log", metavar="PATH", help="The log that says when the goal is met."),
+    click.option("--pattern", metavar="RE2", help="A new line of --log that matches ends the run."),
+    click.option("--stop-file", metavar="PATH", help="This file appearing ends the run; .stop unless told."),
+    click.option("--max-tokens", type=int, metavar="N", help="End when so many tokens are used."),
+    click.option("--max-duration", type=Duration(), metavar="TIME", help="End after so long, pauses not counted."),
+)
+_REPORTS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--watch", multiple=True, metavar="PATH", help="Report growth of this log; repeatable."),
+    click.option("--include", multiple=True, metavar="GLOB", help="Report changes of these files; repeatable."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="But not of these; repeatable."),
+    click.option("--env", multiple=True, type=Pair(), metavar="K=V", help="Environment of the agent; repeatable."),
+    click.option("--epic", metavar="ID", help="What this run belongs to, for cody runs --epic."),
+    click.option("--meta", multiple=True, type=Pair(), metavar="K=V", help="Keep this with the run; repeatable."),
+    click.option("--once", is_flag=True, help="A single turn instead of a continuous run."),
+    click.option("--thread", metavar="ID", help="With --once: go on with this conversation."),
+    click.option("--idempotency-key", metavar="KEY", help="The same key and options start the run only once."),
+    click.option("--detach", is_flag=True, help="Start it, print its id, and leave."),
+    click.option("--json", "as_json", is_flag=True, help="One event's JSON a line (with --detach: the answer's)."),
+)
+
+
+def _run_options(command: CommandT) -> CommandT:
+    """All of them, in the order of the help: who, what, how long, and what is told of it."""
+    for option in reversed((*_SETTINGS, prompt_options, *_BOUNDS, *_REPORTS)):
+        command = option(command)
+    return command
+
+
+@click.command("run", epilog=EXIT_CODES_HELP)
+@click.argument("command", nargs=-1, metavar="[-- CMD…]")
+@_run_options
+@url_option
+def command(url: str, idempotency_key: str | None, detach: bool, as_json: bool, **given: Any) -> None:
+    """Start a run in the current directory and watch it; Ctrl-C leaves it running.
+
+    \b
+    cody run --log codys-log.md --pattern '^ALL DONE$' -- ./my-agent.sh
+    cody run --agent codex --prompt-file task.md --max-turns 5
+    cody run --once --prompt 'Say hello' -- cat
+
+    CMD runs in the working directory and gets the prompt on stdin, turn after turn, until one of the conditions below
+    is met or somebody cancels the run.
+    """  # noqa: D301  # \b is click's mark for "keep these lines as they are"
+    options = RunOptions(**given)
+    body = options.body()
+    if detach:
+        _announce_and_leave(
+            call(url, lambda client: client.start(body, single=options.once, key=idempotency_key)), as_json
+        )
+        return
+    output = ForMachine() if as_json else ForPerson()
+    started: list[str] = []
+
+    async def work(client: Client) -> RunStatus:
+        run = await client.start(body, single=options.once, key=idempotency_key)
+        started.append(run.run_id)
+        output.note(joined(run.run_id, options.working_dir, run.links.temporal))
+        return await watch(client, run.run_id, output)
+
+    try:
+        status = call(url, work)
+    except KeyboardInterrupt:
+        if not started:
+            raise
+        detached(output, started[0])
+        return
+    sys.exit(EXIT_CODES[status])
+
+
+def _announce_and_leave(run: Accepted, as_json: bool) -> None:
+    if as_json:
+        click.echo(run.model_dump_json(by_alias=True))
+    else:
+        click.echo(run.run_id)
+        click.echo(f"watch it: cody watch {run.run_id} · end it: cody cancel {run.run_id}", err=True)

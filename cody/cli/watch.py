@@ -1,0 +1,46 @@
+"""`cody watch`: come back to a run."""
+
+import sys
+
+import click
+
+from cody.cli.client import Client
+from cody.cli.ending import EXIT_CODES, EXIT_CODES_HELP
+from cody.cli.remote import call, url_option
+from cody.cli.watching import ForMachine, ForPerson, Output, watch
+from cody.contract.lifecycle import RunStatus
+
+
+@click.command("watch", epilog=EXIT_CODES_HELP)
+@click.argument("run_id", metavar="RUN")
+@click.option("--from", "start", metavar="CURSOR|latest", help="Begin after this entry; without it, at the beginning.")
+@click.option("--json", "as_json", is_flag=True, help="One event's JSON a line.")
+@url_option
+def command(run_id: str, start: str | None, as_json: bool, url: str) -> None:
+    """Watch a run until it ends; Ctrl-C leaves it running."""
+    output = ForMachine() if as_json else ForPerson()
+
+    async def work(client: Client) -> RunStatus:
+        begin = await latest(client, run_id) if start == "latest" else start
+        return await watch(client, run_id, output, begin)
+
+    try:
+        status = call(url, work)
+    except KeyboardInterrupt:
+        detached(output, run_id)
+        return
+    sys.exit(EXIT_CODES[status])
+
+
+async def latest(client: Client, run_id: str) -> str | None:
+    """Where the run's documents are now.
+
+    An exact place, unlike the stream's own `from=latest`, so that a connection that drops before its first entry loses
+    nothing.
+    """
+    return (await client.get(run_id)).cursor
+
+
+def detached(output: Output, run_id: str) -> None:
+    """Say that the run goes on, and how to come back to it or end it."""
+    output.note(f"\nleft it running · come back: cody watch {run_id} · end it: cody cancel {run_id}")

@@ -1,0 +1,160 @@
+"""The responses: one header row and one row per item, saved together with the cursor that they were folded up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cody.contract.cursor import Cursor
+from cody.contract.items import Item
+from cody.contract.responses import Response
+from cody.fold import Changes, Checkpoint, Tokens
+from cody.store.database import Database
+from cody.store.tables import items, responses, runs
+
+_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What a projector saves in one transaction; `header` is the response without its items."""
+
+    run_id: str
+    turn: int
+    header: Response
+    checkpoint: Checkpoint
+    changes: Changes
+    pid: int | None
+    at: int
+
+
+class ResponseStore:
+    """The rows of `responses` and `items`, and the figures of the run that follow from them."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def save(self, projection: Projection) -> bool:
+        """Save, unless what is saved is at the same place or further: a projector that was replaced changes nothing."""
+        cursor = Cursor.parse(projection.checkpoint.cursor)
+        async with self._db.write() as connection:
+            before = await _saved(connection, projection.header.id)
+            if before is not None and Cursor.parse(before.cursor).seq >= cursor.seq:
+                return False
+            await self._save_header(connection, projection, cursor)
+            await self._save_items(connection, projection)
+            await _advance_run(connection, projection, before, cursor)
+            return True
+
+    async def _save_header(self, connection: AsyncConnection, projection: Projection, cursor: Cursor) -> None:
+        header = projection.header
+        values = {
+            "cursor_seq": cursor.seq,
+            "header": header.model_dump_json(exclude={"output_items"}),
+            "checkpoint": projection.checkpoint.model_dump_json(),
+        }
+        row = self._db.insert(responses).values(
+            id=header.id, run_id=projection.run_id, turn=projection.turn, thread_id=header.thread_id,
+            created_at=header.created_at, **values,
+        )  # fmt: skip
+        await connection.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
+
+    async def _save_items(self, connection: AsyncConnection, projection: Projection) -> None:
+        response_id, changes = projection.header.id, projection.changes
+        if changes.emptied:
+            await connection.execute(delete(items).where(items.c.response_id == response_id))
+        rows = [
+            {"response_id": response_id, "position": position, "item": _ITEM.dump_json(item).decode()}
+            for position, item in changes.items
+        ]
+        if rows:
+            row = self._db.insert(items)
+            row = row.on_conflict_do_update(
+                index_elements=["response_id", "position"], set_={"item": row.excluded.item}
+            )
+            await connection.execute(row, rows)
+
+    async def load(self, response_id: str) -> tuple[Response, Checkpoint] | None:
+        """What a projector goes on from."""
+        async with self._db.read() as connection:
+            query = select(responses).where(responses.c.id == response_id)
+            row = (await connection.execute(query)).mappings().first()
+            if row is None:
+                return None
+            (response,) = await _whole(connection, [row])
+            return response, Checkpoint.model_validate_json(row["checkpoint"])
+
+    async def get(self, response_id: str) -> Response | None:
+        """One response."""
+        return next(iter(await self._select(responses.c.id == response_id)), None)
+
+    async def of_run(self, run_id: str) -> list[Response]:
+        """A run's responses in turn order."""
+        return await self._select(responses.c.run_id == run_id)
+
+    async def of_thread(self, thread_id: str) -> list[Response]:
+        """A thread's responses in the order they began."""
+        return await self._select(responses.c.thread_id == thread_id)
+
+    async def _select(self, condition: Any) -> list[Response]:
+        order = (responses.c.created_at, responses.c.run_id, responses.c.turn)
+        async with self._db.read() as connection:
+            rows = (await connection.execute(select(responses).where(condition).order_by(*order))).mappings().all()
+            return await _whole(connection, rows)
+
+    async def replace(self, run_id: str, documents: Sequence[tuple[Response, Checkpoint]]) -> None:
+        """Put documents that were folded anew in the place of what is saved."""
+        async with self._db.write() as connection:
+            old = select(responses.c.id).where(responses.c.run_id == run_id)
+            await connection.execute(delete(items).where(items.c.response_id.in_(old)))
+            await connection.execute(delete(responses).where(responses.c.run_id == run_id))
+            for response, checkpoint in documents:
+                changes = Changes(emptied=True, items=list(enumerate(response.output_items)))
+                projection = Projection(run_id, response.turn, response, checkpoint, changes, None, response.updated_at)
+                await self._save_header(connection, projection, Cursor.parse(checkpoint.cursor))
+                await self._save_items(connection, projection)
+
+
+async def _saved(connection: AsyncConnection, response_id: str) -> Checkpoint | None:
+    query = select(responses.c.checkpoint).where(responses.c.id == response_id).with_for_update()
+    text = (await connection.execute(query)).scalar_one_or_none()
+    return None if text is None else Checkpoint.model_validate_json(text)
+
+
+async def _whole(connection: AsyncConnection, rows: Sequence[Any]) -> list[Response]:
+    query = select(items).where(items.c.response_id.in_([row["id"] for row in rows])).order_by(items.c.position)
+    found: dict[str, list[Item]] = {}
+    for item in (await connection.execute(query)).mappings():
+        found.setdefault(item["response_id"], []).append(_ITEM.validate_json(item["item"]))
+    return [
+        Response.model_validate_json(row["header"]).model_copy(update={"output_items": tuple(found.get(row["id"], ()))})
+        for row in rows
+    ]
+
+
+async def _advance_run(
+    connection: AsyncConnection, projection: Projection, before: Checkpoint | None, cursor: Cursor
+) -> None:
+    """Move the run's figures by what this save adds, so that a replayed event adds nothing."""
+    old, new = before or Checkpoint(cursor="0-0"), projection.checkpoint
+    told, tells = old.tally.total if before else Tokens(), new.tally.total
+    run = runs.c
+    await connection.execute(
+        update(runs)
+        .where(run.id == projection.run_id, run.cursor_seq < cursor.seq)
+        .values(
+            cursor_seq=cursor.seq, cursor=str(cursor), updated_at=projection.at,
+            current_turn=projection.turn, attempt=new.attempt, pid=projection.pid,
+            turns=run.turns + (_completed(new) - _completed(old)),
+            tokens=run.tokens + (tells.total_tokens - told.total_tokens),
+            prompt_tokens=run.prompt_tokens + (tells.prompt_tokens - told.prompt_tokens),
+            completion_tokens=run.completion_tokens + (tells.completion_tokens - told.completion_tokens),
+        )
+    )  # fmt: skip
+
+
+def _completed(checkpoint: Checkpoint) -> int:
+    return int(checkpoint.ended is not None and checkpoint.ended.type == "turn_completed")

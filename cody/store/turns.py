@@ -1,0 +1,65 @@
+"""What is kept of each attempt beside its response: the prompt it got and its whole output."""
+
+import zlib
+from collections.abc import AsyncIterator
+
+from sqlalchemy import and_, func, select
+
+from cody.store.database import Database
+from cody.store.tables import outputs, prompts
+
+
+class TurnStore:
+    """The rows of `prompts` and `outputs`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def claim(self, run_id: str, turn: int, attempt: int, owner: str, prompt: str) -> bool:
+        """Take an attempt for one execution and keep its prompt; False if another execution has it.
+
+        Two executions can believe in the same number only when a worker was lost without a word; the fence of the log
+        could not tell them apart.
+        """
+        values = {"run_id": run_id, "turn": turn, "attempt": attempt, "owner": owner, "text": prompt}
+        place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
+        async with self._db.write() as connection:
+            await connection.execute(self._db.insert(prompts).values(**values).on_conflict_do_nothing())
+            return (await connection.execute(select(prompts.c.owner).where(place))).scalar_one() == owner
+
+    async def prompt(self, run_id: str, turn: int, attempt: int | None) -> str | None:
+        """The prompt of an attempt, the newest unless told."""
+        place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn)
+        query = select(prompts.c.text).where(place).order_by(prompts.c.attempt.desc()).limit(1)
+        if attempt is not None:
+            query = query.where(prompts.c.attempt == attempt)
+        async with self._db.read() as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def keep_output(self, run_id: str, turn: int, attempt: int, part: int, data: bytes) -> None:
+        """Keep the next part of an attempt's output; a part that is there already stays."""
+        row = self._db.insert(outputs).values(
+            run_id=run_id, turn=turn, attempt=attempt, part=part, data=zlib.compress(data, 1)
+        )
+        async with self._db.write() as connection:
+            await connection.execute(row.on_conflict_do_nothing())
+
+    async def newest_attempt(self, run_id: str, turn: int) -> int | None:
+        """The newest attempt of a turn that left a prompt, which is every one that began."""
+        query = select(func.max(prompts.c.attempt)).where(prompts.c.run_id == run_id, prompts.c.turn == turn)
+        async with self._db.read() as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def output(self, run_id: str, turn: int, attempt: int) -> AsyncIterator[bytes]:
+        """An attempt's output, part by part."""
+        part = 0
+        while True:
+            query = select(outputs.c.data).where(
+                outputs.c.run_id == run_id, outputs.c.turn == turn, outputs.c.attempt == attempt, outputs.c.part == part
+            )
+            async with self._db.read() as connection:
+                data = (await connection.execute(query)).scalar_one_or_none()
+            if data is None:
+                return
+            yield zlib.decompress(data)
+            part += 1

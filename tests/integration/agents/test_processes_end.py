@@ -1,0 +1,232 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from agents_bench import Bench, alive, pid_in, until
+
+from cody.agents.keepers import Keepers
+from cody.agents.sweep import sweep, sweep_dead_workers, worker_marker
+
+ESCAPE = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execve("/bin/sh", ["sh", "-c", "echo $$ > escaped.tmp; mv escaped.tmp escaped; exec sleep 1000"], {})
+    os._exit(0)
+os.wait()
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+async def test_what_left_session_group_parent_and_environment_is_gone(bench: Bench) -> None:
+    turn = asyncio.create_task(bench.py(ESCAPE))
+    await until(lambda: pid_in(bench.root / "escaped"))
+    escaped = pid_in(bench.root / "escaped")
+    assert alive(escaped)
+    bench.stop.request()
+    result = await turn
+
+    assert result.stopped
+    assert result.error is None
+    assert result.quiet.survivors == ()
+    assert result.quiet.signals == ("SIGTERM",)
+    assert {escaped, bench.heard.of("turn_started")[0].pid} <= set(result.quiet.reaped)
+    assert not alive(escaped)
+
+
+async def test_who_ignores_sigterm_is_killed_after_the_grace(bench: Bench) -> None:
+    turn = asyncio.create_task(
+        bench.sh(
+            "trap 'echo no' TERM; (trap '' TERM; sleep 1000)& while :; do sleep 0.05; done", kill_grace_seconds=0.5
+        )  # fmt: skip
+    )
+    await until(lambda: len(psutil.Process(_pid(bench)).children()) > 0 if _pid(bench) else False)
+    began = time.monotonic()
+    bench.stop.request()
+    result = await turn
+
+    assert 0.5 <= time.monotonic() - began < 2.0
+    assert result.quiet.signals == ("SIGTERM", "SIGKILL")
+    assert result.quiet.survivors == ()
+    assert bench.heard.text() == "no\n"
+
+
+async def test_a_command_may_clean_up_in_its_grace(bench: Bench) -> None:
+    turn = asyncio.create_task(
+        bench.sh("trap 'sleep 0.3; echo clean; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+    )
+    await until(lambda: bench.heard.text() == "up\n")
+    bench.stop.request()
+    result = await turn
+    assert result.stopped
+    assert bench.heard.text() == "up\nclean\n"
+
+
+async def test_a_stopped_process_ends_too(bench: Bench) -> None:
+    turn = asyncio.create_task(bench.sh("echo up; kill -STOP $$"))
+    await until(lambda: _pid(bench) and psutil.Process(_pid(bench)).status() == psutil.STATUS_STOPPED)
+    bench.stop.request()
+    assert (await turn).quiet.signals == ("SIGTERM",)
+
+
+async def test_a_child_left_in_the_background_neither_delays_nor_survives_the_turn(bench: Bench) -> None:
+    began = time.monotonic()
+    result = await bench.sh("sleep 1000 & echo $! > left; echo done")
+    assert time.monotonic() - began < 2
+    assert result.error is None
+    assert bench.heard.text() == "done\n"
+    assert not alive(int((bench.root / "left").read_text()))
+
+
+async def test_a_flock_of_forks_ends(bench: Bench) -> None:
+    turn = asyncio.create_task(
+        bench.sh(
+            "for i in $(seq 100); do (setsid sh -c 'trap \"\" TERM; sleep 1000' &) ; done; echo up; sleep 1000",
+            kill_grace_seconds=0.3,
+        )  # fmt: skip
+    )
+    await until(lambda: bench.heard.text() == "up\n")
+    bench.stop.request()
+    result = await turn
+    assert result.quiet.survivors == ()
+    assert len(result.quiet.reaped) > 100
+    assert not any(alive(pid) for pid in result.quiet.reaped)
+
+
+async def test_the_tree_of_a_worker_that_was_killed_ends_by_itself(tmp_path: Path) -> None:
+    worker = subprocess.Popen([sys.executable, str(Path(__file__).with_name("worker_program.py")), str(tmp_path)])
+    try:
+        await until(lambda: pid_in(tmp_path / "escaped") and pid_in(tmp_path / "agent"))
+        pids = [pid_in(tmp_path / "escaped"), pid_in(tmp_path / "agent")]
+        assert all(alive(pid) for pid in pids)
+    finally:
+        worker.kill()
+        worker.wait()
+    await until(lambda: not any(alive(pid) for pid in pids), 1.0 + 1.5)
+
+
+async def test_the_death_of_a_keeper_frees_nobody(bench: Bench) -> None:
+    turn = asyncio.create_task(bench.py(ESCAPE))
+    await until(lambda: pid_in(bench.root / "escaped"))
+    escaped, agent = pid_in(bench.root / "escaped"), _pid(bench)
+    os.kill(psutil.Process(agent).ppid(), signal.SIGKILL)
+    result = await turn
+
+    assert result.error is not None
+    assert result.error.retryable
+    await until(lambda: not alive(escaped) and not alive(agent))
+
+
+async def test_the_death_of_helper_and_keeper_is_healed_by_the_marks(bench: Bench) -> None:
+    turn = asyncio.create_task(bench.sh("sleep 1000 & sleep 1000"))
+    await until(lambda: _pid(bench))
+    agent = psutil.Process(_pid(bench))
+    keeper = agent.parent()
+    assert keeper is not None
+    helper = keeper.parent()
+    assert helper is not None
+    helper.kill()
+    await until(lambda: not alive(helper.pid))
+    keeper.kill()
+    result = await turn
+    assert result.error is not None
+    assert not alive(agent.pid)
+
+    assert (await bench.sh("true")).error is None  # a new helper was started
+
+
+async def test_a_sweep_ends_older_attempts_and_spares_the_own_one(keepers: Keepers, tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "CODY_RUN_ID": f"run_sweep_{os.getpid()}", "CODY_WORKER": worker_marker()}
+    started = []
+    for turn, attempt in ((1, 9), (2, 1), (2, 2)):
+        marks = {"CODY_TURN": str(turn), "CODY_ATTEMPT": str(attempt)}
+        started.append(await keepers.spawn(["sleep", "1000"], cwd=tmp_path, env=env | marks))
+    old, older, own = (process.pid for process in started)
+
+    quiet = await sweep(env["CODY_RUN_ID"], before=(2, 2), grace_seconds=2.0)
+    assert set(quiet.reaped) == {old, older}
+    assert quiet.survivors == ()
+    assert alive(own)
+
+    assert set((await sweep(env["CODY_RUN_ID"], grace_seconds=2.0)).reaped) == {own}
+    for process in started:
+        await process.quiet()
+        process.close()
+
+
+async def test_a_sweep_kills_who_ignores_it(tmp_path: Path) -> None:
+    run_id = f"run_stubborn_{os.getpid()}"
+    stubborn = subprocess.Popen(
+        ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"],
+        env={"PATH": os.environ["PATH"], "CODY_RUN_ID": run_id, "CODY_TURN": "1", "CODY_ATTEMPT": "1"},
+        stdout=subprocess.PIPE,
+    )
+    with stubborn:
+        assert stubborn.stdout
+        stubborn.stdout.readline()
+        quiet = await sweep(run_id, before=(1, 2), grace_seconds=0.2)
+        assert quiet.signals == ("SIGTERM", "SIGKILL")
+        assert quiet.survivors == ()
+        assert stubborn.wait() == -signal.SIGKILL
+
+
+async def test_a_new_worker_sweeps_what_dead_ones_left_and_nothing_else() -> None:
+    dead = subprocess.Popen(["sleep", "0"])
+    dead.wait()
+    path = {"PATH": os.environ["PATH"]}
+    orphan = subprocess.Popen(["sleep", "1000"], env=path | {"CODY_WORKER": f"{dead.pid}-1"})
+    kept = subprocess.Popen(["sleep", "1000"], env=path | {"CODY_WORKER": worker_marker()})
+    try:
+        quiet = await sweep_dead_workers(grace_seconds=2.0)
+        assert orphan.pid in quiet.reaped
+        assert kept.poll() is None
+        assert orphan.wait() == -signal.SIGTERM
+    finally:
+        kept.kill()
+        kept.wait()
+        orphan.kill()
+        orphan.wait()
+
+
+async def test_no_descriptor_of_one_agent_is_seen_by_another(keepers: Keepers, tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"]}
+    first = await keepers.spawn(["sleep", "1000"], cwd=tmp_path, env=env)
+    second = await keepers.spawn(["ls", "-l", "/proc/self/fd"], cwd=tmp_path, env=env)
+    await second.quiet()
+    listed = [line for line in (await second.stdout.read() or b"").decode().splitlines() if "->" in line]
+    assert len(listed) == 4, listed  # the three streams, and the directory that ls itself reads
+    second.close()
+    first.close()
+    await until(lambda: not alive(first.pid))
+
+
+async def test_an_agent_starts_with_default_signals(bench: Bench) -> None:
+    await bench.sh("grep -E 'SigBlk|SigIgn' /proc/self/status")
+    assert {int(line.split()[1], 16) for line in bench.heard.text().splitlines()} == {0}
+
+
+def test_it_works_on_uvloop_too(tmp_path: Path) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def turn() -> None:
+        keepers = Keepers()
+        bench = Bench(keepers, tmp_path)
+        result = await bench.run(["sh", "-c", "wc -c; echo err >&2"], prompt="x" * 2_000_000)
+        assert result.error is None
+        assert (bench.heard.text().strip(), bench.heard.text("stderr")) == ("2000000", "err\n")
+        await keepers.close()
+
+    uvloop.run(turn())
+
+
+def _pid(bench: Bench) -> int:
+    started = bench.heard.of("turn_started")
+    return started[0].pid if started else 0

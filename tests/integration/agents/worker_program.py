@@ -1,0 +1,31 @@
+"""A worker that is killed in the middle of a turn; not a test itself."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from agents_bench import Bench
+from test_processes_end import ESCAPE
+
+from cody.agents.keepers import Keepers
+
+root = Path(sys.argv[1])
+
+
+class Telling(Bench):
+    """Writes down the agent's pid."""
+
+    async def tell(self) -> None:
+        while not self.heard.of("turn_started"):
+            await asyncio.sleep(0.01)
+        (root / "agent").write_text(f"{self.heard.of('turn_started')[0].pid}\n")
+
+
+async def main() -> None:
+    bench = Telling(Keepers(), root)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.tell())
+        group.create_task(bench.py(ESCAPE, kill_grace_seconds=1.0))
+
+
+asyncio.run(main())

@@ -1,0 +1,73 @@
+"""The activities as a workflow sees them: what goes in and out, on which queue, how long, and what is tried again.
+
+None of them is ever given up for a part that is away: the run waits for it. A failure of the agent is a report, not
+an exception, so only a lost worker or a fault of ours is repeated here.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from cody.contract import tasks as t
+
+_PATIENT = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=5)
+)
+_SHORT = timedelta(seconds=30)
+_HEARTBEAT = timedelta(seconds=5)
+_MARGIN = timedelta(minutes=5)
+"""What a turn may take beyond its own timeout: the prompt, the kill, the last words while Redis is slow."""
+
+
+def take_turn(task: t.TurnTask, turn_timeout: timedelta) -> workflow.ActivityHandle[t.TurnReport]:
+    """Run the agent once; a lost worker or a deploy makes it the next attempt."""
+    return workflow.start_activity(
+        t.TAKE_TURN,
+        task,
+        result_type=t.TurnReport,
+        task_queue=t.TURN_QUEUE,
+        start_to_close_timeout=turn_timeout + _MARGIN,
+        heartbeat_timeout=_HEARTBEAT,
+        retry_policy=_PATIENT,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+def project_turn(task: t.ProjectTask) -> workflow.ActivityHandle[t.ProjectReport]:
+    """Fold and save the turn while it goes on."""
+    return workflow.start_activity(
+        t.PROJECT_TURN,
+        task,
+        result_type=t.ProjectReport,
+        task_queue=t.PROJECT_QUEUE,
+        start_to_close_timeout=timedelta(days=3660),  # as long as the turn waits for its place, and runs
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=_PATIENT,
+        cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+async def record(task: t.RecordTask) -> t.RecordReport:
+    """Write the run's state down and append its events."""
+    return await workflow.execute_activity(
+        t.RECORD,
+        task,
+        result_type=t.RecordReport,
+        task_queue=t.RUN_QUEUE,
+        start_to_close_timeout=_SHORT,
+        retry_policy=_PATIENT,
+    )
+
+
+async def end_turn(task: t.EndTask) -> t.EndReport:
+    """Make sure that the turn's newest attempt has its end."""
+    return await workflow.execute_activity(
+        t.END_TURN,
+        task,
+        result_type=t.EndReport,
+        task_queue=t.RUN_QUEUE,
+        start_to_close_timeout=_SHORT,
+        retry_policy=_PATIENT,
+    )
