@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from cody.agents.workspace import Workspace
-
 from activities.kept_output import KeptOutput
 from activities.sink import TurnSink
 from cody.agents import completion
@@ -16,6 +14,7 @@ from cody.agents.base import Agent, Job, OutputLimits, Result, Stop, now_ms
 from cody.agents.environment import agent_environment
 from cody.agents.prompt import PromptError, build
 from cody.agents.sweep import sweep, worker_marker
+from cody.agents.workspace import Workspace
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of, turn_id_of
 from cody.contract.errors import (
@@ -171,9 +170,12 @@ class Attempt:
             return await agent.run(job, self._sink)
         watch = self._request.watch
         workspace = Workspace(
-            self._root, logs=self._request.watched_logs, include=watch.include, exclude=watch.exclude,
-            emit=self._sink.say,
-        )  # fmt: skip
+            self._root,
+            self._sink.say,
+            logs=self._request.watched_logs,
+            include=watch.include,
+            exclude=watch.exclude,
+        )
         self._sink.watch = workspace
         async with workspace:
             return await agent.run(job, self._sink)

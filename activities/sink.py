@@ -11,7 +11,7 @@ from cody.stream.writer import AttemptWriter
 class Watch(Protocol):
     """The watch, which does not say again what the agent said itself."""
 
-    def reported(self, path: str) -> None:
+    def reported(self, path: str, type_: str) -> None:
         """The agent told of this path."""
         ...
 
@@ -27,7 +27,7 @@ class TurnSink:
     def emit(self, type_: str, payload: Payload) -> None:
         """Append an event."""
         if self.watch is not None and isinstance(payload, FileWritten | FileDeleted):
-            self.watch.reported(payload.path)
+            self.watch.reported(payload.path, type_)
         self._writer.emit(type_, now_ms(), payload)
 
     def say(self, type_: str, payload: Payload) -> None:

@@ -116,12 +116,14 @@ HANDLERS: ExceptionHandlersMap = cast(
 )
 
 
+_MODELS: dict[int, type[e.Problem]] = {410: e.CursorProblem}
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """The error answers of a route, for its OpenAPI."""
-    models: dict[int, type[e.Problem]] = {}
     return {
         status: ResponseSpec(
-            models.get(status, e.Problem), description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON,
+            _MODELS.get(status, e.Problem), description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON,
             generate_examples=False,
         )
         for status in statuses

@@ -264,6 +264,12 @@ class RunStore:
         async with self._db.read() as connection:
             return list((await connection.execute(query)).scalars())
 
+    async def has_thread(self, thread_id: str) -> bool:
+        """Whether a run belongs to the thread."""
+        query = select(runs.c.id).where(runs.c.thread_id == thread_id, runs.c.confirmed.is_(True)).limit(1)
+        async with self._db.read() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def unsettled(self, older_than: int) -> list[str]:
         """Runs whose start has had no known outcome since before `older_than`."""
         query = select(runs.c.id).where(runs.c.confirmed.is_(False), runs.c.created_at < older_than)

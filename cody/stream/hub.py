@@ -111,6 +111,13 @@ class Hub:
         self._rings: dict[str, _Ring] = {}
         self._new = asyncio.Event()
         self._connection: int | None = None
+        self.closed = False
+
+    def close(self) -> None:
+        """Wake every follower, to see that this process shuts down."""
+        self.closed = True
+        for ring in self._rings.values():
+            ring.wake()
 
     @property
     def watched(self) -> dict[str, int]:

@@ -45,6 +45,10 @@ class Log:
         self.redis = redis
         self._append = redis.register_script(_SCRIPT)
 
+    async def ping(self) -> None:
+        """Raise a RedisError if Redis does not answer."""
+        await cast("Any", self.redis.ping())
+
     async def append(self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]]) -> Appended:
         """Append (type, JSON) pairs numbered from `first` as the writer of `epoch`; 0 is the run itself."""
         args: list[Any] = [epoch, first]

@@ -22,7 +22,7 @@ async def follow(url: str, start: str | None = None) -> tuple[list[object], list
     got: list[object] = []
     async with Client(url) as client:
         async for entry in Follower(client, "run_1", start=start, trouble=trouble.append).frames():
-            got.append(entry if isinstance(entry, CursorProblem) else int(entry.cursor.split("-")[0]))
+            got += [entry if isinstance(entry, CursorProblem) else int(entry.cursor.split("-")[0])]
     return got, trouble
 
 

@@ -40,9 +40,10 @@ def test_only_what_was_given_is_posted(posted, tmp_path):
 
 def test_every_option_has_its_place(posted, tmp_path):
     (tmp_path / "task.md").write_text("Do it")
-    arguments = """--prompt-file TASK --state-file a.md --state-file b.md --reference-file d.md --max-turns 5 --loop-delay 2m
-        --turn-timeout 1.5h --attempts 2 --log a.md --pattern ^DONE$ --stop-file stop --max-tokens 100 --max-duration 1d
-        --watch a.md --include **/*.py --exclude x/** --env A=b=c --env D= --epic e-1 --meta who=me -- ./agent.sh"""
+    arguments = """--prompt-file TASK --state-file a.md --state-file b.md --reference-file d.md --max-turns 5
+        --loop-delay 2m --turn-timeout 1.5h --attempts 2 --log a.md --pattern ^DONE$ --stop-file stop --max-tokens 100
+        --max-duration 1d --watch a.md --include **/*.py --exclude x/** --env A=b=c --env D= --epic e-1
+        --meta who=me -- ./agent.sh"""
     body, _ = posted(*arguments.replace("TASK", str(tmp_path / "task.md")).split())
     assert body == {
         "agent": {"kind": "command", "command": ["./agent.sh"]},

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def test_any_split_gives_the_same_frames(cuts):
     parser = FrameParser()
     frames = []
     places = [0, *sorted(cuts), len(TEXT)]
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         frames += parser.feed(TEXT[begin:end])
     assert frames == FRAMES
     assert parser.retry_seconds == 1.5

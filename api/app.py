@@ -1,0 +1,46 @@
+"""The Litestar application."""
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.plugins.pydantic import PydanticPlugin
+
+from api import documents, health, openapi, problems, runs, sse
+from api.body import BodyLimit
+from api.state import Door
+
+
+def create_app(door: Door, max_body_bytes: int) -> Litestar:
+    """All routes over `door`; who makes it opens and closes what is behind it."""
+
+    def provide_door() -> Door:
+        return door
+
+    return Litestar(
+        route_handlers=[
+            runs.start_continuous,
+            runs.start_single,
+            runs.list_runs,
+            runs.get_run,
+            runs.get_status,
+            runs.control,
+            runs.pause,
+            runs.resume,
+            runs.cancel,
+            documents.run_responses,
+            documents.one_response,
+            documents.thread,
+            documents.prompt,
+            documents.output,
+            sse.stream,
+            health.live,
+            health.ready,
+            health.metrics,
+        ],
+        dependencies={"door": Provide(provide_door, sync_to_thread=False, use_cache=True)},
+        exception_handlers=problems.HANDLERS,
+        middleware=[DefineMiddleware(BodyLimit, limit=max_body_bytes)],
+        plugins=[PydanticPlugin(validate_strict=True, prefer_alias=True)],
+        openapi_config=openapi.CONFIG,
+        request_max_body_size=None,
+    )

@@ -1,0 +1,83 @@
+"""Serve the API: open what is behind the door, run uvicorn, and close streams when asked to end."""
+
+import asyncio
+import socket
+from types import FrameType
+
+import uvicorn
+
+from api.app import create_app
+from api.desk import Desk
+from api.gateway import Gateway
+from api.housekeeping import keep_house
+from api.links import Linker
+from api.state import Door
+from cody.settings import Settings
+from cody.store import Store
+from cody.stream.connection import connect
+from cody.stream.hub import Hub
+
+
+class Server(uvicorn.Server):
+    """uvicorn waits for open connections when it ends; so the hub lets its followers go first."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The signal that ends the process."""
+        self._hub.close()
+        super().handle_exit(sig, frame)
+
+
+async def serve(settings: Settings, store: Store, kinds: tuple[str, ...]) -> None:
+    """Serve until SIGTERM or SIGINT; `store` is open and is closed by the caller."""
+    redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
+    hub = Hub(redis, blocking)
+    gateway = await Gateway.connect(settings.temporal_address, settings.temporal_namespace)
+    desk = Desk(store, gateway)
+    door = Door(
+        desk=desk,
+        store=store,
+        hub=hub,
+        linker=Linker(settings.temporal_namespace, settings.temporal_ui_url),
+        roots=settings.cody_workspace_roots,
+        kinds=kinds,
+        keepalive_seconds=settings.cody_sse_keepalive_seconds,
+        max_stream_seconds=settings.cody_sse_max_seconds,
+    )
+    config = uvicorn.Config(
+        create_app(door, settings.cody_max_body_bytes),
+        host=settings.cody_host,
+        port=settings.cody_port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        lifespan="on",
+    )
+    server = Server(config, hub)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(hub.run()), tasks.create_task(keep_house(desk))]
+            await server.serve(sockets=[_listen(settings.cody_host, settings.cody_port)])
+            for task in background:
+                task.cancel()
+    finally:
+        await redis.aclose()
+        await blocking.aclose()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket; a client that vanished without a word is noticed within a minute."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener

@@ -1,0 +1,169 @@
+"""The stream: where a client stands, and everything after that, as frames."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, get
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from api.problems import ProblemError, documented, invalid, problem
+from api.runs import require
+from api.state import Door
+from cody.contract import errors as e
+from cody.contract.cursor import START, Cursor
+from cody.contract.events import PAYLOADS, TERMINAL
+from cody.stream.connection import RedisGone
+from cody.stream.entry import Entry
+from cody.stream.hub import Follower, Trimmed
+
+EVENT_STREAM = "text/event-stream"
+KEEPALIVE = b": keepalive\n\n"
+RETRY = b"retry: 1000\n"
+_AWAY_SECONDS = 0.5
+_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the client asked for."""
+
+    run_id: str
+    place: Cursor | Literal["latest"]
+    types: frozenset[str] | None
+    heal: bool
+
+
+@get(
+    "/api/runs/{run_id:str}/stream",
+    media_type=EVENT_STREAM,
+    responses={
+        204: ResponseSpec(None, description="The run has ended, and the cursor is its end", generate_examples=False),
+        **documented(400, 404, 409, 410, 503),
+    },
+    summary="A run's events, as they happen, from any cursor",
+)
+async def stream(
+    run_id: str,
+    request: Request[Any, Any, Any],
+    door: Door,
+    from_: Annotated[str | None, Parameter(query="from")] = None,
+    types: str | None = None,
+    heal: Literal["frame"] | None = None,
+) -> Response[Any]:
+    """Server-sent events after `Last-Event-ID` (or `from`), without loss and in order."""
+    place = _place(request.headers.get("last-event-id") or from_)
+    wish = Wish(run_id, place, _types(types), heal == "frame")
+    await require(run_id, door)
+    try:
+        after, last = await _stand(wish, door)
+    except ProblemError as error:
+        body = error.problem
+        if not wish.heal or not isinstance(body, e.CursorProblem):
+            raise
+        reset = b"event: stream_reset\ndata: %s\n\n" % body.model_dump_json().encode()
+        earliest = Cursor.parse(body.earliest_cursor).seq - 1 if body.earliest_cursor else 0
+        return _response(_frames(wish, door, earliest, reset))
+    except RedisGone:
+        # Nothing can be said about the place yet; the stream stays open and goes on when Redis is back.
+        after, last = place.seq if isinstance(place, Cursor) else 0, None
+    if last is not None and last.type in TERMINAL and after == last.seq:
+        return Response(None, status_code=204)
+    return _response(_frames(wish, door, after))
+
+
+def _response(frames: AsyncIterator[bytes]) -> Response[Any]:
+    return Stream(frames, media_type=EVENT_STREAM, headers=_HEADERS)
+
+
+def _place(text: str | None) -> Cursor | Literal["latest"]:
+    if text is None or text == "":
+        return START
+    if text == "latest":
+        return "latest"
+    try:
+        return Cursor.parse(text)
+    except ValueError as error:
+        raise problem(400, e.INVALID_CURSOR, str(error)) from error
+
+
+def _types(text: str | None) -> frozenset[str] | None:
+    if text is None:
+        return None
+    wanted = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if unknown := sorted(wanted - set(PAYLOADS)):
+        raise invalid("types", f"there is no event type {', '.join(unknown)[:200]}")
+    return wanted | TERMINAL
+
+
+async def _stand(wish: Wish, door: Door) -> tuple[int, Entry | None]:
+    """The SEQ to go on after, and the log's last entry. Raises the 409 and 410 that heal a client."""
+    log, run_id = door.hub.log, wish.run_id
+    last = await log.last(run_id)
+    end = last.seq if last else 0
+    if wish.place == "latest":
+        return end, last
+    seq, epoch = wish.place
+    if seq > end:
+        raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, f"cursor {wish.place} is beyond the end, {end}")
+    here = await log.at(run_id, seq) if seq else None
+    known = here.epoch if here else 0
+    if epoch not in (None, known) and (here or not seq):
+        detail = f"cursor {wish.place}: the entry there is {Cursor(seq, known)}"
+        raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, detail)
+    first = await log.first(run_id)
+    if first is not None and first.seq > seq + 1:
+        detail = f"what follows cursor {wish.place} is gone; the stream begins at {first.cursor}"
+        raise await _no_place(wish, door, 410, e.STREAM_TRIMMED, detail)
+    return seq, last
+
+
+async def _no_place(wish: Wish, door: Door, status: int, code: str, detail: str) -> ProblemError:
+    first, last = await door.hub.log.first(wish.run_id), await door.hub.log.last(wish.run_id)
+    error = problem(status, code, detail)
+    error.problem = e.CursorProblem(
+        **error.problem.model_dump(),
+        earliest_cursor=str(first.cursor) if first else None,
+        latest_cursor=str(last.cursor) if last else None,
+        responses=door.linker.run(wish.run_id).responses,
+    )
+    return error
+
+
+async def _frames(wish: Wish, door: Door, after: int, first: bytes = b"") -> AsyncIterator[bytes]:
+    """Frames until the run ends, the connection's time is over, or the server shuts down."""
+    began = spoke = time.monotonic()
+    retry = RETRY
+    if first:
+        yield retry + first
+        retry = b""
+    with door.hub.follow(wish.run_id, after) as follower:
+        while not door.hub.closed and time.monotonic() - began < door.max_stream_seconds:
+            silence = min(spoke + door.keepalive_seconds, began + door.max_stream_seconds) - time.monotonic()
+            try:
+                entries = await _take(follower, max(0.0, silence))
+            except Trimmed:
+                return  # the client comes again with its cursor and is healed by the 410
+            chunk = b"".join(entry.frame for entry in entries if wish.types is None or entry.type in wish.types)
+            if chunk:
+                yield retry + chunk
+                retry = b""
+            elif time.monotonic() - spoke >= door.keepalive_seconds:
+                yield KEEPALIVE
+            else:
+                continue
+            spoke = time.monotonic()
+            if entries and entries[-1].type in TERMINAL:
+                return
+
+
+async def _take(follower: Follower, seconds: float) -> Sequence[Entry]:
+    try:
+        return await follower.take(seconds)
+    except RedisGone:
+        await asyncio.sleep(min(seconds, _AWAY_SECONDS))
+        return ()

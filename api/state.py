@@ -1,0 +1,24 @@
+"""What every route works with; made once, when the process starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.desk import Desk
+from api.links import Linker
+from cody.store import Store
+from cody.stream.hub import Hub
+
+
+@dataclass(frozen=True)
+class Door:
+    """The parts behind the routes."""
+
+    desk: Desk
+    store: Store
+    hub: Hub
+    linker: Linker
+    roots: Sequence[Path]
+    kinds: Sequence[str]
+    keepalive_seconds: float
+    max_stream_seconds: float

@@ -1,0 +1,26 @@
+"""`cody api`: serve REST and SSE."""
+
+import click
+import uvloop
+
+from cody.cli.service import fail_fast, logging_to_stderr, open_store
+from cody.settings import Settings
+
+
+@click.command()
+def command() -> None:
+    """Serve the API against TEMPORAL_ADDRESS, REDIS_URL and DATABASE_URL, on CODY_HOST and CODY_PORT."""
+    logging_to_stderr()
+    with fail_fast() as settings:
+        uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    from api.server import serve
+    from cody.agents.registry import available_kinds
+
+    store = await open_store(settings)
+    try:
+        await serve(settings, store, available_kinds())
+    finally:
+        await store.close()

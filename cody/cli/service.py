@@ -1,0 +1,85 @@
+"""What `cody api` and `cody worker` share: settings, parts that must answer, and how to fail."""
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from cody.settings import Settings, SettingsError, load
+from cody.store import DatabaseGone, Store
+from cody.stream.connection import RedisError, connect
+
+PATIENCE_SECONDS = 10.0
+"""How long a part may take to come up; with `cody dev` and containers all start at once."""
+
+
+class PartMissing(Exception):
+    """A part that the service cannot do without does not answer."""
+
+
+@contextmanager
+def fail_fast() -> Iterator[Settings]:
+    """The settings; a fault of them, or a part that does not answer, is a clear message and exit code 2."""
+    try:
+        yield load()
+    except (SettingsError, PartMissing) as error:
+        click.echo(f"{click.get_current_context().command_path} cannot start:\n{error}", err=True)
+        sys.exit(2)
+
+
+async def open_store(settings: Settings) -> Store:
+    """The store, once all three parts answer and the schema is up to date."""
+    await _until_reachable("TEMPORAL_ADDRESS", settings.temporal_address)
+    await _until_redis(settings.redis_url)
+    store = Store(settings.database_url)
+    try:
+        await store.open()
+    except (*DatabaseGone, OSError) as error:
+        await store.close()
+        raise PartMissing(f"DATABASE_URL: {_masked(settings.database_url)} cannot be used: {error}") from error
+    return store
+
+
+async def _until_redis(url: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    redis = connect(url)
+    try:
+        while True:
+            try:
+                await redis.execute_command("PING")
+                return
+            except (RedisError, OSError) as error:
+                if time.monotonic() > deadline:
+                    raise PartMissing(f"REDIS_URL: {_masked(url)} does not answer: {error}") from error
+            await asyncio.sleep(0.1)
+    finally:
+        await redis.aclose()
+
+
+async def _until_reachable(name: str, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            writer.close()
+            return
+        except (OSError, socket.gaierror) as error:
+            if time.monotonic() > deadline:
+                raise PartMissing(f"{name}: {address} does not answer: {error}") from error
+        await asyncio.sleep(0.1)
+
+
+def _masked(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+def logging_to_stderr() -> None:
+    """Warnings and worse, one line each."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

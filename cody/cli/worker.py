@@ -1,0 +1,133 @@
+"""`cody worker`: run workflows and do their activities; the wiring of everything that is done."""
+
+import asyncio
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import click
+import uvloop
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.attempt import Parts
+from activities.end import EndActivity
+from activities.project import ProjectActivity
+from activities.record import RecordActivity
+from activities.turn import TurnActivity
+from cody.agents.base import OutputLimits
+from cody.agents.keepers import Keepers
+from cody.agents.registry import agent_for
+from cody.agents.sweep import sweep_dead_workers
+from cody.cli.service import PartMissing, fail_fast, logging_to_stderr, open_store
+from cody.contract import tasks as t
+from cody.settings import Settings
+from cody.store import Store
+from cody.stream.connection import connect
+from cody.stream.hub import Hub
+from cody.stream.log import Log
+from workflows.continuous_run import ContinuousRun
+
+GRACE = timedelta(seconds=7)
+"""What a shutdown waits for turns to hand themselves over; `cody dev` has promised to end within 10 s."""
+
+WORKFLOW_RUNNER = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("cody", "pydantic", "pydantic_core")
+)
+
+
+@click.command()
+def command() -> None:
+    """Run turns against TEMPORAL_ADDRESS, REDIS_URL and DATABASE_URL; CODY_MAX_TURNS at once."""
+    logging_to_stderr()
+    with fail_fast() as settings:
+        uvloop.run(_work(settings))
+    # An interpreter that exits beside Temporal's threads sometimes aborts (sdk-python issue 300).
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _work(settings: Settings) -> None:
+    store = await open_store(settings)
+    await sweep_dead_workers(grace_seconds=settings.cody_kill_grace_seconds)
+    redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
+    hub, keepers = Hub(redis, blocking), Keepers()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        client = await _connect(settings)
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(hub.run())
+            workers = make_workers(client, settings, store, redis, hub, keepers)
+            running = [tasks.create_task(worker.run()) for worker in workers]
+            await stopping.wait()
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+            await asyncio.gather(*running)
+            following.cancel()
+    finally:
+        await keepers.close()
+        await redis.aclose()
+        await blocking.aclose()
+        await store.close()
+
+
+async def _connect(settings: Settings) -> Client:
+    try:
+        return await Client.connect(
+            settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+        )
+    except RuntimeError as error:
+        raise PartMissing(f"TEMPORAL_ADDRESS: {settings.temporal_address} does not answer: {error}") from error
+
+
+def make_workers(
+    client: Client, settings: Settings, store: Store, redis: Any, hub: Hub, keepers: Keepers
+) -> list[Worker]:
+    """One worker a queue, so that a full house of agents never starves the record."""
+    log, grace = Log(redis), settings.cody_kill_grace_seconds
+    parts = Parts(
+        store=store,
+        log=log,
+        agent_for=lambda kind: agent_for(kind, keepers),
+        kill_grace_seconds=grace,
+        limits=OutputLimits(settings.cody_output_max_bytes, settings.cody_output_max_events_per_second),
+        env_allowed=settings.cody_env_allow,
+    )
+    shared: dict[str, Any] = {
+        "graceful_shutdown_timeout": GRACE,
+        "max_heartbeat_throttle_interval": timedelta(seconds=1),
+        "default_heartbeat_throttle_interval": timedelta(seconds=1),
+    }
+    return [
+        Worker(
+            client,
+            task_queue=t.RUN_QUEUE,
+            workflows=[ContinuousRun],
+            activities=[RecordActivity(store, log).record, EndActivity(store, log, grace).end_turn],
+            workflow_runner=WORKFLOW_RUNNER,
+            workflow_task_executor=ThreadPoolExecutor(4),
+            **shared,
+        ),
+        Worker(
+            client,
+            task_queue=t.TURN_QUEUE,
+            activities=[TurnActivity(parts).take_turn],
+            max_concurrent_activities=settings.cody_max_turns,
+            **shared,
+        ),
+        Worker(
+            client,
+            task_queue=t.PROJECT_QUEUE,
+            activities=[ProjectActivity(store, hub).project_turn],
+            max_concurrent_activities=2000,
+            **shared,
+        ),
+    ]
