@@ -1,8 +1,7 @@
 """One attempt at a turn, from its claim to its last word."""
 
 import asyncio
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -65,6 +64,8 @@ class Parts:
     agent_for: Callable[[str], Agent | None]
     kill_grace_seconds: float
     limits: OutputLimits
+    environment: Mapping[str, str]
+    """The worker's own, of which an agent gets what is allowed."""
     env_allowed: tuple[str, ...] = ()
 
 
@@ -125,7 +126,7 @@ class Attempt:
             prompt=prompt,
             working_dir=self._root,
             env=agent_environment(
-                os.environ,
+                self._parts.environment,
                 run_env,
                 run_id=self._run.run_id,
                 turn=self._task.turn,

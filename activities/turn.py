@@ -45,7 +45,7 @@ class TurnActivity:
             return await _see_through(attempt, timeout)
         except HandedOver as error:
             raise ApplicationError(str(error), type=t.HANDED_OVER, next_retry_delay=_SOON) from error
-        except (AttemptTaken, DatabaseGone, RedisGone):
+        except (AttemptTaken, *DatabaseGone, *RedisGone):
             raise  # the next attempt may find things better, and no agent has failed
         except (Fenced, Orphaned) as error:
             raise ApplicationError(str(error), type="superseded", non_retryable=True) from error

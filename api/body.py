@@ -1,5 +1,7 @@
 """A bound for request bodies, enforced before anything is parsed."""
 
+from typing import Any, cast
+
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
@@ -23,7 +25,7 @@ class BodyLimit:
             return
         body, size, more = bytearray(), 0, True
         while more:
-            message = await receive()
+            message = cast("dict[str, Any]", await receive())
             if message["type"] == "http.disconnect":
                 return
             chunk: bytes = message.get("body", b"")
@@ -38,7 +40,7 @@ class BodyLimit:
             return
         given = False
 
-        async def again() -> Message:
+        async def again() -> Any:
             nonlocal given
             if given:
                 return await receive()
@@ -55,5 +57,5 @@ class BodyLimit:
             (b"content-length", str(len(content)).encode()),
             (b"connection", b"close"),
         ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": content, "more_body": False})
+        await send(cast("Message", {"type": "http.response.start", "status": 413, "headers": headers}))
+        await send(cast("Message", {"type": "http.response.body", "body": content, "more_body": False}))

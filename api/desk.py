@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from api.gateway import Gateway
-from api.problems import TemporalGone, problem, run_not_found
+from api.problems import ProblemError, TemporalGone, problem, run_not_found
 from cody.agents.base import now_ms
 from cody.contract import errors as e
 from cody.contract import tasks as t
@@ -76,17 +76,17 @@ class Desk:
             # What another call has accepted but not signalled yet goes first; the workflow knows what it had already.
             for control in waiting:
                 if not await self.gateway.signal(control):
-                    return await self._ended_meanwhile(run_id, action, waiting[-1].id)
+                    raise await self._ended_meanwhile(run_id, action, waiting[-1].id)
         except TemporalGone:
             await self.store.controls.withdraw(waiting[-1].id)
             raise
         return status
 
-    async def _ended_meanwhile(self, run_id: str, action: Action, control_id: int) -> RunStatus:
+    async def _ended_meanwhile(self, run_id: str, action: Action, control_id: int) -> ProblemError:
         await self.store.controls.withdraw(control_id)
         await self.close_if_dead(run_id)
         run = await self.store.runs.get(run_id)
-        raise not_possible(action, run.status if run else "failed")
+        return not_possible(action, run.status if run else "failed")
 
     # What is settled later.
 
@@ -132,7 +132,7 @@ class Desk:
         await self.store.runs.expire_keys(now_ms() - _KEYS_MS)
 
 
-def not_possible(action: Action, status: RunStatus) -> Exception:
+def not_possible(action: Action, status: RunStatus) -> ProblemError:
     """409: the run's status does not allow the action."""
     detail = f"{action} is not possible while the run is {status}"
     body = e.TransitionProblem(

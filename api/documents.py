@@ -60,7 +60,7 @@ async def prompt(run_id: str, turn: int, door: Door, attempt: Attempt = None) ->
     summary="An attempt's whole output",
 )  # fmt: skip
 async def output(run_id: str, turn: int, door: Door, attempt: Attempt = None) -> Stream:
-    """Both streams as they came, as text; of the newest attempt unless told. A running attempt's is up to a second old."""
+    """Both streams as they came, of the newest attempt unless told; up to a second old while the attempt runs."""
     await require(run_id, door)
     newest = await door.store.turns.newest_attempt(run_id, _small(turn))
     if newest is None or (attempt or newest) > newest:

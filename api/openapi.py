@@ -3,7 +3,7 @@
 Pydantic knows its constraints, aliases and omitted fields exactly; Litestar's own reading of the models drops some.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request
 from litestar.openapi import OpenAPIConfig
@@ -40,13 +40,15 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
 class ExactJson(JsonRenderPlugin):
     """Serves `/schema/openapi.json`."""
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+    def render(  # pyright: ignore[reportUnknownMemberType]  # Litestar's own default arguments are untyped
+        self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]
+    ) -> bytes:
         """Litestar's document with the schemas replaced."""
         _, sent = models_json_schema([(model, "validation") for model in _SENT], ref_template=_REF)
         _, answered = models_json_schema([(model, "serialization") for model in _ANSWERED], ref_template=_REF)
         schemas = {**sent["$defs"], **answered["$defs"]}
         components = {**openapi_schema.get("components", {}), "schemas": schemas}
-        return super().render(request, {**openapi_schema, "openapi": "3.1.0", "components": components})
+        return cast("Any", super()).render(request, {**openapi_schema, "openapi": "3.1.0", "components": components})
 
 
 CONFIG = OpenAPIConfig(

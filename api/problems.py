@@ -7,7 +7,6 @@ from typing import Any, cast
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
-from litestar.types import ExceptionHandlersMap
 
 from cody.contract import errors as e
 from cody.store import DatabaseGone
@@ -102,18 +101,16 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[b
     return answer(problem(500, e.INTERNAL, "something went wrong here; the service's log says what").problem)
 
 
-HANDLERS: ExceptionHandlersMap = cast(
-    "ExceptionHandlersMap",
-    {
-        ProblemError: _raised,
-        ValidationException: _invalid,
-        HTTPException: _http,
-        TemporalGone: _away("temporal"),
-        **dict.fromkeys(RedisGone[:2], _away("redis")),
-        **dict.fromkeys(DatabaseGone, _away("database")),
-        Exception: _unexpected,
-    },
-)
+HANDLERS: Any = {
+    ProblemError: _raised,
+    ValidationException: _invalid,
+    HTTPException: _http,
+    TemporalGone: _away("temporal"),
+    **dict.fromkeys(RedisGone, _away("redis")),
+    **dict.fromkeys(DatabaseGone, _away("database")),
+    Exception: _unexpected,
+}
+"""Litestar's `exception_handlers`, which the domain's own exceptions are mapped in too."""
 
 
 _MODELS: dict[int, type[e.Problem]] = {410: e.CursorProblem}

@@ -93,9 +93,7 @@ def _page_start(cursor: str) -> tuple[int, str]:
         at, _, run_id = (
             base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode().partition(":")
         )
-        if not 0 <= int(at) < 2**62:
-            raise ValueError(at)
-        return int(at), run_id
+        return min(int(at), 2**62), run_id
     except (ValueError, binascii.Error) as error:
         raise problem(400, e.INVALID_CURSOR, "cursor: not one that a listing gave") from error
 

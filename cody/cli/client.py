@@ -125,9 +125,7 @@ class Client:
         try:
             return model.model_validate_json(answer.content)
         except ValidationError as error:
-            raise RefusedError(
-                _not_cody(answer, f"this is not an answer of Cody's ({error.error_count()} faults)")
-            ) from error
+            raise RefusedError(_not_cody(answer, "this is not an answer of Cody's")) from error
 
 
 def refusal(answer: httpx.Response) -> RefusedError:

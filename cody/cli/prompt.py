@@ -60,5 +60,8 @@ def _posted(body: str) -> tuple[Path | None, PromptSpec]:
 
 
 def _faults(error: ValidationError) -> str:
-    lines = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+    lines = [
+        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    ]
     return "this is not a usable prompt\n" + "\n".join(lines)

@@ -41,7 +41,9 @@ class Renderer:
         except KeyError:
             return
         except ValidationError as error:
-            self._page.line(f"  an event at {frame.cursor} cannot be read ({error.error_count()} faults)", NOTE)
+            self._page.line(
+                f"  an event at {frame.cursor} cannot be read ({count(error.error_count(), 'fault')})", NOTE
+            )
             return
         if event.type in TERMINAL:
             self._page.finish()
@@ -74,7 +76,7 @@ class Renderer:
                 again = f"attempt {event.attempt}, in place of what was said before" if event.attempt > 1 else None
                 self._page.line(joined(f"Turn {event.turn}", again, started.agent, started.model), HEAD)
             case p.TurnCompleted() as completed:
-                view.total(completed.usage)
+                view.tally = view.tally.so_far(completed.usage)
                 self._page.line("  " + joined(f"{name} done", view.summary(event.timestamp)), GOOD)
             case p.TurnFailed() as failed:
                 error, further = failed.error, "will be tried again" if failed.will_retry else None
@@ -84,9 +86,9 @@ class Renderer:
                 why = f"{name} interrupted ({one_line(aborted.reason)})"
                 self._page.line("  " + joined(why, view.summary(event.timestamp)), NOTE)
             case p.TokenUsage() as more:
-                view.used(more)
+                view.tally = view.tally.plus(more)
             case p.UsageUpdate() as update:
-                view.total(update.usage)
+                view.tally = view.tally.so_far(update.usage)
             case _:
                 return False
         return True
@@ -149,7 +151,9 @@ class Renderer:
                 added = f"  {clean(log.path)} +{count(log.delta.added_lines, 'line')}"
                 self._page.line(added + (f": {one_line(last)}" if last else ""), "blue")
             case p.TestRunStarted() as run:
-                self._page.line(f"  testing: {one_line(run.command)}", DIM)
+                # Where stdout is shown, the tests speak for themselves, and this would break into their line.
+                if not self._turn.speaks_on_stdout:
+                    self._page.line(f"  testing: {one_line(run.command)}", DIM)
             case p.TestRunCompleted() as result:
                 self._turn.tests = result
                 took = None if result.duration_ms is None else duration(result.duration_ms)

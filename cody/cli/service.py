@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
@@ -13,6 +12,7 @@ import click
 from cody.settings import Settings, SettingsError, load
 from cody.store import DatabaseGone, Store
 from cody.stream.connection import RedisError, connect
+from cody.stream.log import Log
 
 PATIENCE_SECONDS = 10.0
 """How long a part may take to come up; with `cody dev` and containers all start at once."""
@@ -23,7 +23,7 @@ class PartMissing(Exception):
 
 
 @contextmanager
-def fail_fast() -> Iterator[Settings]:
+def fail_fast() -> Generator[Settings]:
     """The settings; a fault of them, or a part that does not answer, is a clear message and exit code 2."""
     try:
         yield load()
@@ -51,8 +51,7 @@ async def _until_redis(url: str) -> None:
     try:
         while True:
             try:
-                await redis.execute_command("PING")
-                return
+                return await Log(redis).ping()
             except (RedisError, OSError) as error:
                 if time.monotonic() > deadline:
                     raise PartMissing(f"REDIS_URL: {_masked(url)} does not answer: {error}") from error
@@ -67,12 +66,12 @@ async def _until_reachable(name: str, address: str) -> None:
     while True:
         try:
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-            writer.close()
-            return
-        except (OSError, socket.gaierror) as error:
+        except OSError as error:
             if time.monotonic() > deadline:
                 raise PartMissing(f"{name}: {address} does not answer: {error}") from error
-        await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)
+        else:
+            return writer.close()
 
 
 def _masked(url: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from cody.cli.phrases import count, duration, joined, tests
 from cody.contract import payloads as p
-from cody.contract.usage import Usage
+from cody.fold import Tally
 
 FILES_SHOWN = 12
 """Lines about files in one turn; the rest is counted, so that a big checkout does not bury the agent's words."""
@@ -21,8 +21,7 @@ class TurnView:
     tests: p.TestRunCompleted | None = None
     heard: dict[str, str] = field(default_factory=dict[str, str])
     """Items whose text is shown as it comes, and its style; their whole is not shown again."""
-    _increments: int = 0
-    _total: int | None = None
+    tally: Tally = field(default_factory=Tally)
     _files: dict[str, str] = field(default_factory=dict[str, str])
 
     def file(self, verb: str, path: str) -> bool:
@@ -31,18 +30,9 @@ class TurnView:
         self._files[path] = verb
         return not known and len(self._files) <= FILES_SHOWN
 
-    def used(self, payload: p.TokenUsage) -> None:
-        """Note an increment."""
-        self._increments += payload.total_tokens or payload.prompt_tokens + payload.completion_tokens
-
-    def total(self, usage: Usage | None) -> None:
-        """Note the attempt's total so far."""
-        if usage:
-            self._total = usage.total_tokens or usage.prompt_tokens + usage.completion_tokens
-
     def summary(self, ended_at: int) -> str:
         """Duration, tokens and tests on one line."""
-        tokens = self._increments if self._total is None else self._total
+        tokens = self.tally.total.total_tokens
         more = len(self._files) - FILES_SHOWN
         return joined(
             duration(ended_at - self.started_at) if self.started_at else None,

@@ -99,6 +99,7 @@ def make_workers(
         agent_for=lambda kind: agent_for(kind, keepers),
         kill_grace_seconds=grace,
         limits=OutputLimits(settings.cody_output_max_bytes, settings.cody_output_max_events_per_second),
+        environment=os.environ,
         env_allowed=settings.cody_env_allow,
     )
     shared: dict[str, Any] = {

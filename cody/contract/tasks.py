@@ -54,7 +54,7 @@ class Limits(Model):
 
 
 class RunState(BaseModel):
-    """All that a run is, between two workflow tasks and over every continue-as-new. The workflow changes it in place."""
+    """All that a run is, over every continue-as-new too. The workflow changes it in place."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -200,4 +200,3 @@ class EndReport(Model):
     newest_claim: int
     reaped: tuple[int, ...] = ()
     survivors: tuple[int, ...] = ()
-

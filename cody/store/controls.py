@@ -16,7 +16,7 @@ class IllegalControl(Exception):
 
     def __init__(self, status: RunStatus) -> None:
         super().__init__(status)
-        self.status = status
+        self.status: RunStatus = status
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One database, SQLite or PostgreSQL, and its two kinds of transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,13 +42,13 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
         """A consistent look."""
         async with self.engine.connect() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that takes SQLite's write lock at its start, so that what it reads stays true."""
         if not self.is_sqlite:
             async with self.engine.begin() as connection:

@@ -191,7 +191,7 @@ class RunStore:
 
     async def page(self, filters: Filters) -> list[RunRow]:
         """A page of runs, newest first; one more than asked for, so that the caller sees whether there is a next."""
-        conditions = [runs.c.confirmed.is_(True)]
+        conditions: list[Any] = [runs.c.confirmed.is_(True)]
         if filters.epic_id is not None:
             conditions.append(runs.c.epic_id == filters.epic_id)
         if filters.agent is not None:
@@ -286,7 +286,7 @@ class RunStore:
         """How many runs are in each status, as the workflows last said."""
         query = select(runs.c.status, func.count()).where(runs.c.confirmed.is_(True)).group_by(runs.c.status)
         async with self._db.read() as connection:
-            return {status: count for status, count in (await connection.execute(query)).all()}
+            return {row[0]: row[1] for row in (await connection.execute(query)).all()}
 
     async def expire_keys(self, older_than: int) -> None:
         """Forget idempotency keys from before `older_than`."""

@@ -1,6 +1,6 @@
 """The connection to Redis, with its biting defaults turned round (see the findings on redis-py 8)."""
 
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -36,4 +36,4 @@ def connect(url: str, *, blocking: bool = False, connections: int = 50) -> Redis
         "retry": Retry(NoBackoff(), 0) if blocking else Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
     }
-    return Redis.from_url(url, **options)
+    return cast("Redis", cast("Any", Redis).from_url(url, **options))

@@ -1,7 +1,7 @@
 """One reader per process for all watched runs: a ring per run, a cursor per follower, no queue per follower."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from cody.contract.cursor import START, Cursor
@@ -125,7 +125,7 @@ class Hub:
         return {run_id: ring.followers for run_id, ring in self._rings.items()}
 
     @contextmanager
-    def follow(self, run_id: str, after: int) -> Iterator[Follower]:
+    def follow(self, run_id: str, after: int) -> Generator[Follower]:
         """Follow a run from after this SEQ, for as long as the context lasts."""
         ring = self._rings.get(run_id)
         if ring is None:
@@ -166,7 +166,7 @@ class Hub:
 
     async def _read_once(self) -> None:
         if self._connection is None:
-            self._connection = await self._blocking.redis.client_id()
+            self._connection = await self._blocking.client_id()
         places = {run_id: ring.last for run_id, ring in self._rings.items() if ring.base is not None}
         if not places:
             await self._new.wait()
@@ -186,7 +186,7 @@ class Hub:
             await self._new.wait()
             try:
                 if self._connection is not None:
-                    await self.log.redis.client_unblock(self._connection)
+                    await self.log.unblock(self._connection)
             except RedisGone:
                 self._connection = None
             await asyncio.sleep(0.002)

@@ -43,11 +43,20 @@ class Log:
 
     def __init__(self, redis: AsyncRedis) -> None:
         self.redis = redis
+        self._any: Any = redis  # redis-py's commands are typed for sync and async at once
         self._append = redis.register_script(_SCRIPT)
 
     async def ping(self) -> None:
         """Raise a RedisError if Redis does not answer."""
-        await cast("Any", self.redis.ping())
+        await self._any.ping()
+
+    async def client_id(self) -> int:
+        """Redis's number of this connection, for `unblock`; only where there is just one."""
+        return cast("int", await self._any.client_id())
+
+    async def unblock(self, client_id: int) -> None:
+        """Let a blocking read of another connection return at once."""
+        await self._any.client_unblock(client_id)
 
     async def append(self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]]) -> Appended:
         """Append (type, JSON) pairs numbered from `first` as the writer of `epoch`; 0 is the run itself."""
@@ -60,7 +69,7 @@ class Log:
 
     async def fence(self, run_id: str) -> Fence:
         """The books of the run's log."""
-        raw = cast("dict[bytes, bytes]", await cast("Any", self.redis.hgetall(fence_key(run_id))))
+        raw = cast("dict[bytes, bytes]", await self._any.hgetall(fence_key(run_id)))
         return Fence(**{name.decode(): int(value) for name, value in raw.items()})
 
     async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:

@@ -138,7 +138,7 @@ def test_what_a_newer_service_says_is_passed_over_or_named():
     script.say("turn_started", turn=1, attempt=1)
     script.say("run_completed", reason="max_turns", more="than known")
     assert shown(script).splitlines() == [
-        "  an event at 2-1001 cannot be read (1 faults)",
+        "  an event at 2-1001 cannot be read (1 fault)",
         "completed: all its turns are done · 3 turns · 2,724 tokens · 5.1 s",
     ]
 
