@@ -126,5 +126,5 @@ async def _take(follower: Follower, patience: float) -> Sequence[Entry]:
 
 async def _beat() -> None:
     while True:
-        activity.heartbeat()
         await asyncio.sleep(BEAT_SECONDS)
+        activity.heartbeat()

@@ -24,13 +24,14 @@ async def watch_over(
     causes: dict[asyncio.Task[Any], Cause] = {writing: "fenced", shutdown: "shutdown", clock: "timeout"}
     try:
         while not work.done():
-            activity.heartbeat()
             watched = {work} if stop.cause else {work, *causes}
             try:
                 done, _ = await asyncio.wait(watched, timeout=BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 stop.request(_cancel_cause())
                 continue
+            if not done:
+                activity.heartbeat()
             for task in done - {work}:
                 stop.request(causes[task])
     finally:

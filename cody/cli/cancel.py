@@ -8,7 +8,6 @@ from cody.cli.client import Client
 from cody.cli.ending import EXIT_CODES
 from cody.cli.remote import call, url_option
 from cody.cli.sse import Frame
-from cody.cli.watch import latest
 from cody.cli.watching import ForPerson, watch
 from cody.contract.events import TERMINAL
 from cody.contract.lifecycle import RunStatus
@@ -34,7 +33,9 @@ def command(run_id: str, reason: str | None, wait: bool, url: str) -> None:
     async def work(client: Client) -> RunStatus | None:
         answer = await client.control(run_id, "cancel", reason=reason)
         click.echo(f"{answer.run_id} is {answer.status}")
-        return await watch(client, run_id, OnlyTheEnd(), await latest(client, run_id)) if wait else None
+        if not wait:
+            return None
+        return await watch(client, run_id, OnlyTheEnd(), (await client.get(run_id)).cursor)
 
     status = call(url, work)
     if status:

@@ -8,7 +8,7 @@ from cody.contract.cursor import Cursor
 from cody.contract.events import TERMINAL
 from cody.contract.responses import Response
 from cody.contract.runs import Snapshot
-from cody.fold import RunFolder
+from cody.fold import PoisonEvent, RunFolder
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ def compare(evidence: Evidence) -> Iterator[Check]:
     more = f"{len(evidence.after_the_end)} entries" if evidence.after_the_end else None
     yield Check("nothing follows the end", more)
     folder = RunFolder()
-    for frame in frames:
-        folder.feed(Cursor.parse(frame.cursor), frame.type, frame.data)
-    yield from _documents(folder, evidence)
+    try:
+        for frame in frames:
+            folder.feed(Cursor.parse(frame.cursor), frame.type, frame.data)
+    except PoisonEvent as error:
+        yield Check("every entry is the event that its type says", str(error))
+    else:
+        yield from _documents(folder, evidence)
     yield Check("the agent got its prompt", None if evidence.prompt_arrived else "its file is not there")
 
 

@@ -49,7 +49,9 @@ def explain(error: RefusedError) -> str:
     """The service's answer with its field errors, a line each."""
     problem = error.problem
     lines = [problem.detail or problem.title]
-    lines += [f"  {fault.field}: {fault.message}" for fault in problem.errors or ()]
+    faults = [f"{fault.field}: {fault.message}" for fault in problem.errors or ()]
+    # The detail may tell all of them already.
+    lines += [f"  {fault}" for fault in faults if fault not in lines[0]]
     if problem.code == WORKING_DIR_NOT_ALLOWED:
         lines.append("Start the service with CODY_WORKSPACE_ROOTS=DIR[:DIR…] to allow other directories.")
     return "\n".join(lines)

@@ -34,6 +34,10 @@ class Renderer:
         self._page = Page(console)
         self._turn = TurnView()
 
+    def begin(self, agent: str) -> None:
+        """Know the kind of agent before its first entry."""
+        self._turn.speaks_on_stdout = agent == "command"
+
     def show(self, frame: Frame) -> None:
         """Show an entry. A type that a newer service has and this client does not know is passed over."""
         try:

@@ -99,7 +99,7 @@ def command(url: str, idempotency_key: str | None, detach: bool, as_json: bool, 
     except KeyboardInterrupt:
         if not started:
             raise
-        detached(output, started[0])
+        detached(output, started[0], url)
         return
     sys.exit(EXIT_CODES[status])
 

@@ -1,9 +1,8 @@
 """`cody verify`: check a running service from end to end, as a client that trusts nothing."""
 
+import asyncio
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,7 +10,8 @@ import click
 from cody.cli.checks import Check, Evidence, compare
 from cody.cli.client import Client
 from cody.cli.follow import Follower
-from cody.cli.remote import call, url_option
+from cody.cli.options import Duration
+from cody.cli.remote import Failure, call, url_option
 from cody.cli.sse import Frame
 from cody.contract.errors import CursorProblem
 from cody.contract.lifecycle import ENDED
@@ -32,14 +32,15 @@ printf 'It is done.\\n'
     default=".",
     help="Where the run gets a directory of its own, removed at the end; the service must allow it.",
 )
+@click.option("--timeout", type=Duration(), default="60", show_default=True, help="How long the run may take.")
 @url_option
-def command(working_dir: Path, url: str) -> None:
+def command(working_dir: Path, timeout: float, url: str) -> None:
     """Check a running service: start a run, follow it, and compare what was streamed with what is stored.
 
     Needs a worker that sees the same files.
     """
-    with _place(working_dir) as place:
-        checks = call(url, lambda client: _verify(client, place))
+    with tempfile.TemporaryDirectory(prefix=".cody-verify-", dir=working_dir) as place:
+        checks = call(url, lambda client: _verify(client, Path(place), timeout))
     wrong = [check for check in checks if check.differs]
     for check in wrong:
         click.echo(f"differs: {check.differs}", err=True)
@@ -47,18 +48,12 @@ def command(working_dir: Path, url: str) -> None:
     sys.exit(1 if wrong else 0)
 
 
-@contextmanager
-def _place(parent: Path) -> Iterator[Path]:
-    """A directory for the run, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=".cody-verify-", dir=parent) as place:
-        yield Path(place)
-
-
-async def _verify(client: Client, place: Path) -> list[Check]:
+async def _verify(client: Client, place: Path, seconds: float) -> list[Check]:
     run_id = (await client.start(_request(place), single=True)).run_id
     click.echo(f"✓ started {run_id}")
     try:
-        frames = await _read(client, run_id)
+        async with asyncio.timeout(seconds):
+            frames = await _read(client, run_id)
         click.echo(f"✓ streamed {len(frames)} entries to the end")
         middle = frames[len(frames) // 2]
         evidence = Evidence(
@@ -69,6 +64,8 @@ async def _verify(client: Client, place: Path) -> list[Check]:
             stored=(await client.responses(run_id)).responses,
             prompt_arrived=(place / "prompt.txt").exists(),
         )
+    except TimeoutError as error:
+        raise Failure(f"{run_id} did not end within {seconds:g} s; is a worker up?") from error
     finally:
         await _end(client, run_id)
     checks = list(compare(evidence))

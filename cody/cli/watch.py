@@ -6,6 +6,8 @@ import click
 
 from cody.cli.client import Client
 from cody.cli.ending import EXIT_CODES, EXIT_CODES_HELP
+from cody.cli.invocation import cody
+from cody.cli.phrases import joined
 from cody.cli.remote import call, url_option
 from cody.cli.watching import ForMachine, ForPerson, Output, watch
 from cody.contract.lifecycle import RunStatus
@@ -21,26 +23,22 @@ def command(run_id: str, start: str | None, as_json: bool, url: str) -> None:
     output = ForMachine() if as_json else ForPerson()
 
     async def work(client: Client) -> RunStatus:
-        begin = await latest(client, run_id) if start == "latest" else start
-        return await watch(client, run_id, output, begin)
+        run = await client.get(run_id)
+        output.begin(run.agent)
+        output.note(joined(run_id, run.working_dir, run.links.temporal))
+        # An exact place, unlike the stream's own `from=latest`, so that a connection that drops before its first entry
+        # loses nothing.
+        return await watch(client, run_id, output, run.cursor if start == "latest" else start)
 
     try:
         status = call(url, work)
     except KeyboardInterrupt:
-        detached(output, run_id)
+        detached(output, run_id, url)
         return
     sys.exit(EXIT_CODES[status])
 
 
-async def latest(client: Client, run_id: str) -> str | None:
-    """Where the run's documents are now.
-
-    An exact place, unlike the stream's own `from=latest`, so that a connection that drops before its first entry loses
-    nothing.
-    """
-    return (await client.get(run_id)).cursor
-
-
-def detached(output: Output, run_id: str) -> None:
+def detached(output: Output, run_id: str, url: str) -> None:
     """Say that the run goes on, and how to come back to it or end it."""
-    output.note(f"\nleft it running · come back: cody watch {run_id} · end it: cody cancel {run_id}")
+    name = cody(url)
+    output.note(f"\nleft it running\n  come back: {name} watch {run_id}\n  end it:    {name} cancel {run_id}")

@@ -18,6 +18,10 @@ from cody.contract.runs import Snapshot
 class Output(Protocol):
     """Where a watched run is shown."""
 
+    def begin(self, agent: str) -> None:
+        """A run is about to be shown, by the kind of its agent."""
+        ...
+
     def entry(self, frame: Frame) -> None:
         """An entry of the log."""
         ...
@@ -41,6 +45,10 @@ class ForPerson:
     def __init__(self, console: Console | None = None) -> None:
         self._renderer = Renderer(console or Console())
 
+    def begin(self, agent: str) -> None:
+        """The kind tells where the agent speaks, also to who comes in the middle of a turn."""
+        self._renderer.begin(agent)
+
     def entry(self, frame: Frame) -> None:
         """An entry of the log."""
         self._renderer.show(frame)
@@ -61,6 +69,9 @@ class ForPerson:
 
 class ForMachine:
     """One event's JSON a line on stdout, exactly as it was sent; everything else on stderr."""
+
+    def begin(self, agent: str) -> None:
+        """Nothing: the events say it."""
 
     def entry(self, frame: Frame) -> None:
         """An entry of the log."""

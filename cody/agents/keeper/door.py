@@ -37,7 +37,9 @@ def serve(door: socket.socket) -> None:
             drain(waker)
             adopt(keepers)
         if door.fileno() in ready:
-            data, fds, _, _ = socket.recv_fds(door, 1, DESCRIPTORS, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+            data, fds, _, _ = socket.recv_fds(door, 1, DESCRIPTORS)
+            for fd in fds:
+                os.set_inheritable(fd, False)  # recv_fds passes no flags on (CPython 3.11), so no MSG_CMSG_CLOEXEC
             if not data:
                 watched.remove(door.fileno())
             elif len(fds) == DESCRIPTORS:

@@ -66,4 +66,12 @@ def command(
         asyncio.run(session.run())
     except StartFailedError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        _leave(1)
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    """End at once: an interpreter that exits beside Temporal's threads sometimes aborts (sdk-python issue 300)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

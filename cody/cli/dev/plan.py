@@ -52,6 +52,11 @@ class Plan:
         """Where demo runs work."""
         return self.data_dir / "demo"
 
+    @property
+    def roots(self) -> str:
+        """Where a person's runs may work."""
+        return self.user.get("CODY_WORKSPACE_ROOTS") or str(Path.cwd())
+
     def log(self, name: str) -> Path:
         """Where a part's output goes."""
         return self.data_dir / "logs" / f"{name}.log"
@@ -59,19 +64,20 @@ class Plan:
     def env(self) -> dict[str, str]:
         """The environment of API and workers.
 
-        What has an option here follows the option; Redis, database and workspace roots are the user's if they are set.
+        What has an option here follows the option; Redis, database and workspace roots are the user's if they are set,
+        and the demo may work in its place.
         """
         supplied = {
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "DATABASE_URL": f"sqlite:///{self.data_dir / 'cody.db'}",
             "TEMPORAL_UI_URL": self.ui_url,
-            "CODY_WORKSPACE_ROOTS": f"{Path.cwd()}:{self.demos}",
         }
         decided = {
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "CODY_HOST": self.host,
             "CODY_PORT": str(self.api_port),
+            "CODY_WORKSPACE_ROOTS": ":".join((self.roots, *([str(self.demos)] if self.demo else []))),
             # What a part prints stands in its log at once.
             "PYTHONUNBUFFERED": "1",
         }

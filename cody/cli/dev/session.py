@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
@@ -21,7 +20,7 @@ from cody.cli.invocation import cody
 
 SERVER_START = timedelta(seconds=30)
 SERVICE_START = timedelta(seconds=60)
-STOP = timedelta(seconds=9)
+STOP = timedelta(seconds=9.25)
 """Below the ten seconds after which SIGTERM must have ended everything."""
 
 
@@ -91,7 +90,7 @@ class Session:
         click.echo(f"ready {plan.url}")
         click.echo(f"  Temporal Web UI  {plan.ui_url}")
         click.echo(f"  Data and logs    {plan.data_dir}, {plan.data_dir / 'logs'}")
-        click.echo(f"  Start a run      {cody(plan.url)} run -- ./my-agent.sh   (in or below {Path.cwd()})")
+        click.echo(f"  Start a run      {cody(plan.url)} run -- ./my-agent.sh   (in or below {plan.roots})")
         click.echo("  Stop everything  Ctrl-C")
 
 

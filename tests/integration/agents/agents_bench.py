@@ -1,5 +1,6 @@
 import asyncio
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -62,6 +63,11 @@ def pid_in(path: Path) -> int:
     """The pid that a process has written into a file, 0 until then."""
     text = path.read_text() if path.exists() else ""
     return int(text) if text.endswith("\n") else 0
+
+
+def popen(command: list[str], **more: object) -> "subprocess.Popen[bytes]":
+    """A process that no keeper holds."""
+    return subprocess.Popen(command, **more)  # type: ignore[call-overload]
 
 
 class Bench:

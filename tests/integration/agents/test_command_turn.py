@@ -202,7 +202,7 @@ async def test_what_the_sink_raises_ends_the_processes(bench: Bench) -> None:
 
 async def test_cancelling_the_task_ends_the_processes(bench: Bench) -> None:
     turn = asyncio.create_task(bench.sh("echo x; sleep 1000"))
-    await until(lambda: bench.heard.text())
+    await until(lambda: bench.heard.text() == "x\n")
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn

@@ -1,14 +1,13 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from agents_bench import Bench, alive, pid_in, until
+from agents_bench import Bench, alive, pid_in, popen, until
 
 from cody.agents.keepers import Keepers
 from cody.agents.sweep import sweep, sweep_dead_workers, worker_marker
@@ -46,7 +45,7 @@ async def test_who_ignores_sigterm_is_killed_after_the_grace(bench: Bench) -> No
     turn = asyncio.create_task(
         bench.sh(
             "trap 'echo no' TERM; (trap '' TERM; sleep 1000)& while :; do sleep 0.05; done", kill_grace_seconds=0.5
-        )  # fmt: skip
+        )
     )
     await until(lambda: len(psutil.Process(_pid(bench)).children()) > 0 if _pid(bench) else False)
     began = time.monotonic()
@@ -91,7 +90,7 @@ async def test_a_flock_of_forks_ends(bench: Bench) -> None:
         bench.sh(
             "for i in $(seq 100); do (setsid sh -c 'trap \"\" TERM; sleep 1000' &) ; done; echo up; sleep 1000",
             kill_grace_seconds=0.3,
-        )  # fmt: skip
+        )
     )
     await until(lambda: bench.heard.text() == "up\n")
     bench.stop.request()
@@ -102,7 +101,7 @@ async def test_a_flock_of_forks_ends(bench: Bench) -> None:
 
 
 async def test_the_tree_of_a_worker_that_was_killed_ends_by_itself(tmp_path: Path) -> None:
-    worker = subprocess.Popen([sys.executable, str(Path(__file__).with_name("worker_program.py")), str(tmp_path)])
+    worker = popen([sys.executable, str(Path(__file__).with_name("worker_program.py")), str(tmp_path)])
     try:
         await until(lambda: pid_in(tmp_path / "escaped") and pid_in(tmp_path / "agent"))
         pids = [pid_in(tmp_path / "escaped"), pid_in(tmp_path / "agent")]
@@ -164,10 +163,10 @@ async def test_a_sweep_ends_older_attempts_and_spares_the_own_one(keepers: Keepe
 
 async def test_a_sweep_kills_who_ignores_it(tmp_path: Path) -> None:
     run_id = f"run_stubborn_{os.getpid()}"
-    stubborn = subprocess.Popen(
+    stubborn = popen(
         ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"],
         env={"PATH": os.environ["PATH"], "CODY_RUN_ID": run_id, "CODY_TURN": "1", "CODY_ATTEMPT": "1"},
-        stdout=subprocess.PIPE,
+        stdout=-1,
     )
     with stubborn:
         assert stubborn.stdout
@@ -179,11 +178,11 @@ async def test_a_sweep_kills_who_ignores_it(tmp_path: Path) -> None:
 
 
 async def test_a_new_worker_sweeps_what_dead_ones_left_and_nothing_else() -> None:
-    dead = subprocess.Popen(["sleep", "0"])
+    dead = popen(["sleep", "0"])
     dead.wait()
     path = {"PATH": os.environ["PATH"]}
-    orphan = subprocess.Popen(["sleep", "1000"], env=path | {"CODY_WORKER": f"{dead.pid}-1"})
-    kept = subprocess.Popen(["sleep", "1000"], env=path | {"CODY_WORKER": worker_marker()})
+    orphan = popen(["sleep", "1000"], env=path | {"CODY_WORKER": f"{dead.pid}-1"})
+    kept = popen(["sleep", "1000"], env=path | {"CODY_WORKER": worker_marker()})
     try:
         quiet = await sweep_dead_workers(grace_seconds=2.0)
         assert orphan.pid in quiet.reaped

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from agents_bench import Bench
+from agents_bench import Bench, until
 from test_processes_end import ESCAPE
 
 from cody.agents.keepers import Keepers
@@ -16,8 +16,7 @@ class Telling(Bench):
     """Writes down the agent's pid."""
 
     async def tell(self) -> None:
-        while not self.heard.of("turn_started"):
-            await asyncio.sleep(0.01)
+        await until(lambda: self.heard.of("turn_started"))
         (root / "agent").write_text(f"{self.heard.of('turn_started')[0].pid}\n")
 
 

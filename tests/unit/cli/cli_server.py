@@ -26,15 +26,15 @@ class Answer:
 
     async def json(self, status: int, body: object, content_type: str = "application/json") -> None:
         data = json.dumps(body).encode()
-        head = f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(data)}\r\n\r\n"
-        await self.raw(head.encode() + data)
+        lines = (f"Content-Type: {content_type}", f"Content-Length: {len(data)}", "Connection: close")
+        await self.raw("\r\n".join((f"HTTP/1.1 {status} X", *lines, "\r\n")).encode() + data)
 
     async def problem(self, status: int, code: str, **more: object) -> None:
         body = {"type": "about:blank", "title": "No", "status": status, "detail": f"it is {code}", "code": code, **more}
         await self.json(status, body, "application/problem+json")
 
     async def empty(self, status: int) -> None:
-        await self.raw(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())
+        await self.raw(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
 
     async def stream(self) -> None:
         await self.raw(STREAM_HEAD)

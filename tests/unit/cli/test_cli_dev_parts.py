@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,13 @@ def test_the_parts_get_what_they_need(tmp_path):
     assert env["TEMPORAL_UI_URL"] == "http://127.0.0.1:3"
     assert env["DATABASE_URL"] == f"sqlite:///{tmp_path}/cody.db"
     assert (env["CODY_HOST"], env["CODY_PORT"]) == ("127.0.0.1", "1")
-    assert env["CODY_WORKSPACE_ROOTS"] == f"{Path.cwd()}:{tmp_path}/demo"
+    assert env["CODY_WORKSPACE_ROOTS"] == str(Path.cwd())
+
+
+def test_the_demo_may_work_in_its_place_whatever_the_roots(tmp_path):
+    assert replace(plan(tmp_path), demo=True).env()["CODY_WORKSPACE_ROOTS"] == f"{Path.cwd()}:{tmp_path}/demo"
+    settled = replace(plan(tmp_path, CODY_WORKSPACE_ROOTS="/w:/v"), demo=True)
+    assert settled.env()["CODY_WORKSPACE_ROOTS"] == f"/w:/v:{tmp_path}/demo"
 
 
 def test_what_the_user_set_wins_where_no_option_does(tmp_path):

@@ -1,0 +1,16 @@
+"""What all tests share: a real service, one to a test session (with xdist, one to each of its workers)."""
+
+from collections.abc import Generator
+
+import pytest
+from service import Service, running
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
+    """A `cody dev` that runs for the whole session, ends by SIGTERM with exit code 0, and leaves nothing behind.
+
+    What a test does to its parts (`frozen`, a kill) has to be undone, or mended by `cody dev`, before the test ends.
+    """
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
