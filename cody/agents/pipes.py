@@ -9,13 +9,15 @@ import termios
 
 CHUNK = 256 * 1024
 """Bytes taken at once: as much as a flooded pipe holds."""
+USUAL = 64 * 1024
+"""What a pipe holds anyway on Linux (pipe(7))."""
 FIONREAD = termios.FIONREAD
 F_SETPIPE_SZ: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 
 def widen(fd: int, size: int) -> None:
     """Let a pipe hold `size` bytes where the system allows it (a user's pipes share a limit)."""
-    if F_SETPIPE_SZ is not None:
+    if F_SETPIPE_SZ is not None and size > USUAL:
         with contextlib.suppress(PermissionError):
             fcntl.fcntl(fd, F_SETPIPE_SZ, size)
 

@@ -20,6 +20,9 @@ MAX_NUMBER = 2**53
 PATH_TYPES = frozenset({"file_read", "file_written", "file_deleted", "log_updated"})
 TOKEN_NAMES = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"}
 
+Roots = tuple[Path, ...]
+"""The names of the working directory: as it was given, and without symlinks. None for an agent without one."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -34,10 +37,10 @@ class _InvalidError(Exception):
     """Why a line is not valid telemetry."""
 
 
-def understand(line: bytes, root: Path | None) -> Report:
-    """The report in a telemetry line; paths become relative to `root`, the working directory."""
+def understand(line: bytes, roots: Roots) -> Report:
+    """The report in a telemetry line; paths become relative to the working directory, by whichever name it has."""
     try:
-        return _report(line, root)
+        return _report(line, roots)
     except _InvalidError as fault:
         shown = line[:SHOWN].decode(errors="replace").strip()
         return Report("warning", Warned(code=INVALID_TELEMETRY, message=f"{fault}; the line begins: {shown}"))
@@ -50,7 +53,7 @@ def too_long(line: bytes, limit: int) -> Report:
     return Report("warning", Warned(code=INVALID_TELEMETRY, message=message))
 
 
-def _report(line: bytes, root: Path | None) -> Report:
+def _report(line: bytes, roots: Roots) -> Report:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -66,16 +69,16 @@ def _report(line: bytes, root: Path | None) -> Report:
     nested = fields.pop("payload", None)
     if isinstance(nested, dict):
         fields |= cast("dict[str, Any]", nested)
-    return Report(type_, _payload(type_, fields, root))
+    return Report(type_, _payload(type_, fields, roots))
 
 
-def _payload(type_: str, fields: dict[str, Any], root: Path | None) -> Payload:
+def _payload(type_: str, fields: dict[str, Any], roots: Roots) -> Payload:
     if type_ == "token_usage":
         fields = _tokens(fields)
     elif type_ == "completion_detected":
         fields.setdefault("source", "agent")
     if type_ in PATH_TYPES and isinstance(fields.get("path"), str):
-        fields["path"] = _relative(fields["path"], root)
+        fields["path"] = _relative(fields["path"], roots)
     if type_ == "log_updated":
         _log(fields)
     try:
@@ -125,13 +128,13 @@ def _log(fields: dict[str, Any]) -> None:
         fields["delta"] = {**delta, "tail": lines[-MAX_TAIL:] if isinstance(lines, list) else lines}
 
 
-def _relative(path: str, root: Path | None) -> str:
+def _relative(path: str, roots: Roots) -> str:
     """The path inside the working directory; a path outside of it is kept out."""
     if "\0" in path:
         raise _InvalidError("a path cannot hold a NUL")
     pure = PurePosixPath(path)
     if pure.is_absolute():
-        for base in (root, root.resolve()) if root else ():
+        for base in roots:
             if pure.is_relative_to(base):
                 pure = pure.relative_to(base)
                 break

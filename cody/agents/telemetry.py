@@ -21,7 +21,7 @@ class Splitter:
     """One stream. Any way of cutting the stream into chunks gives the same reports and, joined, the same text."""
 
     def __init__(self, root: Path | None) -> None:
-        self._root = root
+        self._roots = (root, root.resolve()) if root else ()
         self._held = bytearray()  # a line that starts with `{`, from its start
         self._sure = False  # the held line is telemetry; else it may still be
         self._at_line_start = True
@@ -39,7 +39,7 @@ class Splitter:
         held, self._held = bytes(self._held), bytearray()
         if not held:
             return []
-        return [understand(held, self._root)] if self._sure else [held]
+        return [understand(held, self._roots)] if self._sure else [held]
 
     def _text(self, chunk: bytes, at: int, pieces: list[Piece]) -> int:
         """Pass on text up to the next line that starts with `{`; where that is."""
@@ -76,7 +76,7 @@ class Splitter:
             return end
         if newline < 0:
             return end
-        pieces.append(understand(bytes(self._held), self._root))
+        pieces.append(understand(bytes(self._held), self._roots))
         self._held.clear()
         self._at_line_start = True
         return end + 1

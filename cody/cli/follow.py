@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
-from cody.cli.client import Client, CursorRefusedError, RefusedError, UnreachableError, refusal
+from cody.cli.client import Client, CursorRefusedError, RefusedError, refusal
 from cody.cli.sse import Frame, FrameParser
 from cody.contract.cursor import Cursor
 from cody.contract.errors import CursorProblem
@@ -50,21 +50,16 @@ class Follower:
         """Every entry after the start, up to and with the terminal event.
 
         A CursorProblem among them says that entries before its `earliest_cursor` are gone for good, or (409) that
-        the log was replaced; the frames go on from `earliest_cursor`. Raises UnreachableError if the first connection
-        fails, RefusedError if the service will not stream this run at all.
+        the log was replaced; the frames go on from `earliest_cursor`. A service that is away is waited for: whoever
+        follows a run has just spoken to it. Raises RefusedError if it will not stream this run.
         """
-        connected = False
         while not self._ended:
             try:
                 async for frame in self._connection():
-                    connected = True
                     yield frame
-                connected = True
             except CursorRefusedError as error:
                 yield self._healed(error)
             except httpx.TransportError as error:
-                if not connected:
-                    raise UnreachableError(self._client.url, str(error) or type(error).__name__) from error
                 self._lose(str(error) or type(error).__name__)
             except RefusedError as error:
                 if error.problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:

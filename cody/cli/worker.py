@@ -12,7 +12,7 @@ import click
 import uvloop
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.attempt import Parts
 from activities.end import EndActivity
@@ -88,7 +88,15 @@ async def _connect(settings: Settings) -> Client:
 
 
 def make_workers(
-    client: Client, settings: Settings, store: Store, redis: Any, hub: Hub, keepers: Keepers
+    client: Client,
+    settings: Settings,
+    store: Store,
+    redis: Any,
+    hub: Hub,
+    keepers: Keepers,
+    *,
+    runner: WorkflowRunner = WORKFLOW_RUNNER,
+    cached_workflows: int = 1000,
 ) -> list[Worker]:
     """One worker a queue, so that a full house of agents never starves the record."""
     log, grace = Log(redis), settings.cody_kill_grace_seconds
@@ -112,7 +120,8 @@ def make_workers(
             task_queue=t.RUN_QUEUE,
             workflows=[ContinuousRun],
             activities=[RecordActivity(store, log).record, EndActivity(store, log, grace).end_turn],
-            workflow_runner=WORKFLOW_RUNNER,
+            workflow_runner=runner,
+            max_cached_workflows=cached_workflows,
             workflow_task_executor=ThreadPoolExecutor(4),
             **shared,
         ),

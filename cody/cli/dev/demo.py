@@ -1,6 +1,7 @@
 """The demo run: a small project with failing tests, and an agent that mends it while one watches."""
 
 import asyncio
+import shlex
 import shutil
 import sys
 import tempfile
@@ -93,7 +94,7 @@ async def show(url: str, demos: Path, say: Say) -> None:
 def _where_to_look(url: str, run: Accepted, project: Path) -> str:
     lines = (
         "",
-        f"What it did        cd {project} && git diff",
+        f"What it did        cd {shlex.quote(str(project))} && git diff",
         f"Watch it again     {cody(url)} watch {run.run_id}",
         f"See it in Temporal {run.links.temporal or '–'}",
         "Now one of yours, in your project:",

@@ -30,7 +30,8 @@ class Plan:
     @property
     def url(self) -> str:
         """Where a client on this machine finds the API."""
-        return f"http://{'127.0.0.1' if self.host in _ANYWHERE else self.host}:{self.api_port}"
+        host = "127.0.0.1" if self.host in _ANYWHERE else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @property
     def ui_url(self) -> str:

@@ -42,6 +42,10 @@ def deltas(heard: Heard) -> list[tuple[int, int, tuple[str, ...]]]:
     return [(each.added_bytes, each.added_lines, each.tail) for each in found]
 
 
+def link(path: Path, target: Path) -> None:
+    path.symlink_to(target)
+
+
 async def test_files_are_told_while_the_turn_goes_on_at_most_a_second_late(
     watch: Watch, heard: Heard, tmp_path: Path
 ) -> None:
@@ -141,7 +145,7 @@ async def test_a_log_that_leads_out_is_not_read(watch: Watch, heard: Heard, tmp_
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     outside.write_text("secret\n")
     async with watch(logs=("log.md",)):
-        os.symlink(outside, tmp_path / "log.md")
+        link(tmp_path / "log.md", outside)
     assert heard.types() == ["warning"]
     assert heard.of("warning")[0].code == "watch_failed"
     assert "secret" not in str(heard.events)
@@ -160,7 +164,7 @@ async def test_what_cannot_be_looked_into_is_one_warning_and_no_deletion(
 
 async def test_names_that_are_no_text_are_told_as_text(watch: Watch, heard: Heard, tmp_path: Path) -> None:
     async with watch():
-        Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff")).write_text("x")
+        (tmp_path / os.fsdecode(b"bad\xff")).write_text("x")
         (tmp_path / "new\nline").write_text("x")
     assert written(heard) == [("bad\ufffd", 1), ("new\nline", 1)]
     heard.of("file_written")[0].model_dump_json()

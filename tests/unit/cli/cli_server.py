@@ -55,7 +55,7 @@ Handler = Callable[[Request, Answer], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[tuple[str, list[Request]]]:
+async def serving(handler: Handler, port: int = 0) -> AsyncIterator[tuple[str, list[Request]]]:
     """The server's address and the requests that it got; each connection carries one request."""
     seen: list[Request] = []
 
@@ -75,7 +75,7 @@ async def serving(handler: Handler) -> AsyncIterator[tuple[str, list[Request]]]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", port)
     port = server.sockets[0].getsockname()[1]
     async with server:
         try:

@@ -1,10 +1,9 @@
 import asyncio
-import socket
 
 import pytest
 from cli_server import Answer, Request, frame, serving, terminal
 
-from cody.cli.client import Client, CursorRefusedError, RefusedError, UnreachableError
+from cody.cli.client import Client, CursorRefusedError, RefusedError
 from cody.cli.follow import Follower
 from cody.contract.errors import CursorProblem
 
@@ -156,8 +155,16 @@ async def test_404_is_an_error():
     assert error.value.problem.code == "run_not_found"
 
 
-async def test_nobody_there():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        with pytest.raises(UnreachableError, match="no answer"):
-            await follow(f"http://127.0.0.1:{unused.getsockname()[1]}")
+async def test_a_service_that_is_away_is_waited_for():
+    async def handler(_: Request, answer: Answer) -> None:
+        await answer.stream()
+        await answer.chunk(terminal(1))
+
+    async with serving(handler) as (url, _):
+        pass
+    following = asyncio.create_task(follow(url))
+    await asyncio.sleep(0.1)
+    async with serving(handler, port=int(url.rsplit(":", 1)[1])):
+        got, trouble = await following
+    assert got == [1]
+    assert len(trouble) == 2

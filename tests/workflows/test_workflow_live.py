@@ -1,0 +1,76 @@
+"""The scenarios on a live server, with every workflow task replayed from its beginning: no cache, in the sandbox."""
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+
+from tests.workflows import scenarios
+from tests.workflows.record import histories_of
+from tests.workflows.stack import Stack, running_parts, running_stack
+
+TURN = ["turn_started", "response_start", "response_done", "turn_completed"]
+ABORTED = ["turn_started", "response_start", "response_done", "turn_aborted_by_user"]
+FAILED = ["turn_started", "response_start", "response_error", "turn_failed"]
+BEGUN = ["run_queued", "run_started"]
+
+DECIDED = {
+    "completed": [
+        *BEGUN, "turn_started", "response_start", "log_updated", "response_done", "turn_completed",
+        "turn_started", "response_start", "log_updated", "response_done", "turn_completed",
+        "turn_started", "response_start", "log_updated", "completion_detected", "response_done", "turn_completed",
+        "run_completed",
+    ],
+    "cancelled_while_paused": [*BEGUN[:1], "run_paused", "run_cancelling", "run_cancelled"],
+    "failed_and_retried": [*BEGUN, *FAILED, *TURN, *FAILED, *FAILED, "run_failed"],
+    "continued_as_new": [*BEGUN, *TURN * 12, "run_completed"],
+}  # fmt: skip
+"""Each scenario's events in order, but for those that a signal brings in at a moment of its own."""
+
+BY_SIGNAL = {"run_pausing", "run_resumed", "warning", "run_started"}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[str, str]]:
+    with running_parts(tmp_path_factory.mktemp("parts") / "parts") as parts:
+        yield parts
+
+
+@pytest.fixture
+async def stack(parts: tuple[str, str], tmp_path: Path) -> AsyncGenerator[Stack]:
+    async with running_stack(tmp_path, *parts, cached_workflows=0) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("name", DECIDED)
+async def test_the_whole_order(name: str, stack: Stack):
+    run = await scenarios.SCENARIOS[name](stack)
+    expected = [type_ for type_ in DECIDED[name] if type_ not in BY_SIGNAL]
+    assert [type_ for type_ in await stack.types(run) if type_ not in BY_SIGNAL] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("paused_and_resumed", ["run_paused", "run_resumed", *TURN, "run_completed"]),
+        ("paused_now", ["response_done", "turn_aborted_by_user", "run_paused", "run_resumed", *TURN, "run_completed"]),
+        ("cancelled_mid_turn", ["run_cancelling", *ABORTED[2:], "run_cancelled"]),
+        ("cancelled_in_temporal", ["run_cancelling", *ABORTED[2:], "run_cancelled"]),
+    ],
+)
+async def test_how_a_controlled_run_ends(name: str, ends: list[str], stack: Stack):
+    run = await scenarios.SCENARIOS[name](stack)
+    types = await stack.types(run)
+    assert types[: len(BEGUN)] == BEGUN
+    assert types[-len(ends) :] == ends
+
+
+async def test_a_signal_out_of_place_changes_nothing_but_adds_a_warning(stack: Stack):
+    run = await scenarios.continued_as_new(stack)
+    assert (await stack.types(run)).count("warning") == 1
+
+
+async def test_a_run_continues_as_new_between_its_turns(stack: Stack):
+    run = await scenarios.continued_as_new(stack)
+    assert len(await histories_of(stack.client, run)) > 1
+    assert (await stack.get(run)).row["turns"] == 12
