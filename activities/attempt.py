@@ -72,7 +72,7 @@ class Parts:
 class Attempt:
     """An attempt; `run` does it. Its own events are in the log before it returns, but for the end of a stopped one."""
 
-    def __init__(self, parts: Parts, task: t.TurnTask, run: RunRow, number: int) -> None:
+    def __init__(self, parts: Parts, task: t.TurnTask, run: RunRow, number: int, stop: Stop) -> None:
         self._parts = parts
         self._task = task
         self._run = run
@@ -83,10 +83,11 @@ class Attempt:
         speaker = Speaker(run_id=run.run_id, turn=task.turn, attempt=number, trace_context=run.trace_context)
         self.writer = AttemptWriter(parts.log, speaker)
         self.output = KeptOutput(parts.store.turns, run.run_id, task.turn, number)
-        self._sink = TurnSink(self.writer, self.output)
+        self.stop = stop
+        self._sink = TurnSink(self.writer, self.output, stop)
 
-    async def run(self, stop: Stop) -> t.TurnReport:
-        """Do the turn, or as much of it as `stop` allows.
+    async def run(self) -> t.TurnReport:
+        """Do the turn, or as much of it as its `stop` allows.
 
         Raises HandedOver and Orphaned where nobody waits for a report, AttemptTaken where it is not ours to do.
         """
@@ -98,9 +99,9 @@ class Attempt:
         if fault is not None:
             self._announce()
             return self._failed(fault)
-        if stop.cause:
-            return self._stopped(stop, None)
-        return await self._work(self._job(prompt, stop))
+        if self.stop.cause:
+            return self._stopped(None)
+        return await self._work(self._job(prompt))
 
     def _prompt(self) -> tuple[str, ErrorInfo | None]:
         if self._root is not None and not self._root.is_dir():
@@ -113,7 +114,7 @@ class Attempt:
         except PromptError as error:
             return "", ErrorInfo(code=PROMPT_UNREADABLE, message=str(error), details={"path": error.path})
 
-    def _job(self, prompt: str, stop: Stop) -> Job:
+    def _job(self, prompt: str) -> Job:
         run_env = self._request.env if isinstance(self._request, ContinuousRunRequest) else {}
         return Job(
             run_id=self._run.run_id,
@@ -134,7 +135,7 @@ class Attempt:
                 worker=worker_marker(),
                 allowed=self._parts.env_allowed,
             ),
-            stop=stop,
+            stop=self.stop,
             kill_grace_seconds=self._parts.kill_grace_seconds,
             limits=self._parts.limits,
             carry=self._task.carry,
@@ -151,8 +152,8 @@ class Attempt:
             await self._warn_if_shared()
         result = await self._watched(agent, job)
         await self.output.flush()
-        if result.stopped and job.stop.cause != "timeout":
-            return self._stopped(job.stop, result)
+        if result.stopped and self.stop.cause != "timeout":
+            return self._stopped(result)
         if result.stopped:
             seconds = f"{self._timeout_seconds:g}"
             message = f"the turn took longer than turn_timeout_seconds ({seconds} s)"
@@ -227,13 +228,13 @@ class Attempt:
         self._sink.say("turn_failed", TurnFailed(error=error, will_retry=will_retry))
         return _quiet(t.TurnReport(attempt=self._number, outcome="failed", error=error), result)
 
-    def _stopped(self, stop: Stop, result: Result | None) -> t.TurnReport:
+    def _stopped(self, result: Result | None) -> t.TurnReport:
         """The run writes the end of a stopped attempt, as it knows the reason."""
-        if stop.cause == "shutdown":
+        if self.stop.cause == "shutdown":
             message = f"the worker shuts down; attempt {self._number} is handed over"
             self._sink.say("warning", Warned(code=WORKER_SHUTDOWN, message=message))
             raise HandedOver(message)
-        if stop.cause == "orphaned":
+        if self.stop.cause == "orphaned":
             raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: Temporal has given attempt {self._number} up")
         return _quiet(t.TurnReport(attempt=self._number, outcome="stopped"), result)
 

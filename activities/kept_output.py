@@ -28,9 +28,14 @@ class KeptOutput:
         if len(self._buffer) >= PART_BYTES:
             self._full.set()
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is not stored that more had better wait."""
+        return len(self._buffer) > ROOM_BYTES
+
     async def ready(self) -> None:
         """Return when there is room for more."""
-        while len(self._buffer) > ROOM_BYTES:
+        while self.full:
             self._saved.clear()
             await self._saved.wait()
 

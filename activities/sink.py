@@ -1,10 +1,11 @@
 """Where an agent's word goes: into the log, past the watch on the working directory, and into the kept output."""
 
+import asyncio
 from typing import Protocol
 
 from activities.kept_output import KeptOutput
-from cody.agents.base import now_ms
-from cody.contract.payloads import FileDeleted, FileWritten, Payload
+from cody.agents.base import Stop, now_ms
+from cody.contract.payloads import FileDeleted, FileWritten, LogUpdated, Payload
 from cody.stream.writer import AttemptWriter
 
 
@@ -19,14 +20,15 @@ class Watch(Protocol):
 class TurnSink:
     """`cody.agents.base.Sink` for one attempt."""
 
-    def __init__(self, writer: AttemptWriter, output: KeptOutput) -> None:
+    def __init__(self, writer: AttemptWriter, output: KeptOutput, stop: Stop) -> None:
+        self._stop = stop
         self._writer = writer
         self._output = output
         self.watch: Watch | None = None
 
     def emit(self, type_: str, payload: Payload) -> None:
         """Append an event."""
-        if self.watch is not None and isinstance(payload, FileWritten | FileDeleted):
+        if self.watch is not None and isinstance(payload, FileWritten | FileDeleted | LogUpdated):
             self.watch.reported(payload.path, type_)
         self._writer.emit(type_, now_ms(), payload)
 
@@ -39,6 +41,16 @@ class TurnSink:
         self._output.add(chunk)
 
     async def ready(self) -> None:
-        """Wait for room in both."""
+        """Wait for room in both; a stop does not wait for a part that is away."""
+        if not (self._writer.full or self._output.full):
+            return
+        room = asyncio.create_task(self._room())
+        stopped = asyncio.create_task(self._stop.requested.wait())
+        await asyncio.wait((room, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in (room, stopped):
+            task.cancel()
+        await asyncio.wait((room, stopped))
+
+    async def _room(self) -> None:
         await self._writer.ready()
         await self._output.ready()

@@ -12,8 +12,9 @@ from cody.agents.base import Stop
 from cody.agents.sweep import sweep_attempt
 from cody.contract import tasks as t
 from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL
+from cody.contract.lifecycle import RunStatus, transition
 from cody.contract.requests import ContinuousRunRequest
-from cody.store import DatabaseGone
+from cody.store import DatabaseGone, RunRow
 from cody.stream.connection import RedisGone
 from cody.stream.writer import Fenced
 
@@ -38,9 +39,11 @@ class TurnActivity:
         run = await self._parts.store.runs.get(task.run_id, unconfirmed=True)
         if run is None:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
+        if awaited := _awaited(run, task, number):
+            return t.TurnReport(attempt=number - 1, outcome="stopped", awaits=awaited)
         request = run.request
         timeout = request.turn_timeout_seconds if isinstance(request, ContinuousRunRequest) else _SINGLE_TIMEOUT_SECONDS
-        attempt = Attempt(self._parts, task, run, number)
+        attempt = Attempt(self._parts, task, run, number, Stop())
         try:
             return await _see_through(attempt, timeout)
         except HandedOver as error:
@@ -56,15 +59,29 @@ class TurnActivity:
             raise ApplicationError(message, type=INTERNAL, non_retryable=True) from error
 
 
+def _awaited(run: RunRow, task: t.TurnTask, number: int) -> int:
+    """The control that keeps this attempt from beginning, though the workflow did not know of it yet; 0 if none does.
+
+    A workflow task that was under way when the signal came does not see it, and a frozen worker makes that long.
+    """
+    status: RunStatus = "running"
+    awaited, now = 0, False
+    for control in run.pending:
+        if control.id > task.applied_control:
+            status = transition(status, control.action) or status
+            awaited, now = control.id, now or control.mode == "now"
+    held = status == "cancelling" or (status == "pausing" and (now or number == 1))
+    return awaited if held else 0
+
+
 async def _see_through(attempt: Attempt, timeout_seconds: float) -> t.TurnReport:
     """Run the attempt with its two writers; return when its last word is in the log and its output in the store."""
-    stop = Stop()
     writing = asyncio.create_task(attempt.writer.run())
     keeping = asyncio.create_task(attempt.output.run())
-    work = asyncio.create_task(attempt.run(stop))
+    work = asyncio.create_task(attempt.run())
     ours = asyncio.create_task(_last_words(attempt, work, writing, keeping))
     try:
-        await watch_over(ours, writing, stop, timeout_seconds)
+        await watch_over(ours, writing, attempt.stop, timeout_seconds)
         return ours.result()
     finally:
         for task in (work, ours, writing, keeping):

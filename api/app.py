@@ -7,6 +7,7 @@ from litestar.plugins.pydantic import PydanticPlugin
 
 from api import documents, health, openapi, problems, runs, sse
 from api.body import BodyLimit
+from api.json_request import JsonRequest
 from api.state import Door
 
 
@@ -40,7 +41,8 @@ def create_app(door: Door, max_body_bytes: int) -> Litestar:
         dependencies={"door": Provide(provide_door, sync_to_thread=False, use_cache=True)},
         exception_handlers=problems.HANDLERS,
         middleware=[DefineMiddleware(BodyLimit, limit=max_body_bytes)],
-        plugins=[PydanticPlugin(validate_strict=True, prefer_alias=True)],
+        plugins=[PydanticPlugin(prefer_alias=True)],
+        request_class=JsonRequest,
         openapi_config=openapi.CONFIG,
         request_max_body_size=None,
     )

@@ -52,9 +52,10 @@ def unavailable(part: str, error: object) -> ProblemError:
     return problem(503, f"{part}_unavailable", f"{part} is not available: {str(error)[:300] or type(error).__name__}")
 
 
-def answer(body: e.Problem) -> Response[bytes]:
+def answer(body: e.Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
     """The response of a problem."""
-    headers = {"Retry-After": str(RETRY_SECONDS)} if body.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    retry = {"Retry-After": str(RETRY_SECONDS)} if body.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {**retry, **(headers or {})}
     content = body.model_dump_json().encode()
     return Response(content, status_code=body.status, media_type=PROBLEM_JSON, headers=headers)
 
@@ -71,28 +72,29 @@ def _away(part: str) -> Any:
 
 
 def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    """Parameters that Litestar checked; a body is checked in `api.json_request`, unless there is none."""
     extra = cast("list[dict[str, Any]]", error.extra if isinstance(error.extra, list) else [])
-    faults = tuple(
-        e.FieldError(field=str(fault.get("key") or fault.get("source") or "body"), message=str(fault.get("message")))
-        for fault in extra
-    )
+    faults = tuple(_parameter_fault(each) for each in extra)
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults) or error.detail
     return answer(problem(400, e.INVALID_REQUEST, detail, faults or None).problem)
 
 
-_CODES = {404: e.NOT_FOUND, 405: e.METHOD_NOT_ALLOWED, 413: e.BODY_TOO_LARGE}
+def _parameter_fault(told: dict[str, Any]) -> e.FieldError:
+    if told.get("key") == "data":
+        return e.FieldError(field="body", message="a JSON object is required")
+    return e.FieldError(field=str(told.get("key") or told.get("source")), message=str(told.get("message")))
 
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     status = error.status_code
     if status == HTTPStatus.NOT_FOUND:
         return answer(problem(404, e.NOT_FOUND, f"there is nothing at {request.url.path[:300]}").problem)
-    if status == HTTPStatus.BAD_REQUEST:
-        fault = e.FieldError(field="body", message=error.detail)
-        return answer(problem(400, e.INVALID_REQUEST, error.detail, (fault,)).problem)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = {name.lower(): value for name, value in (error.headers or {}).items()}.get("allow", "")
+        detail = f"{request.method} is not possible here; there is {allowed}"
+        return answer(problem(405, e.METHOD_NOT_ALLOWED, detail).problem, {"Allow": allowed})
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        code = _CODES.get(status, e.INVALID_REQUEST)
-        return answer(problem(status, code, error.detail or HTTPStatus(status).phrase).problem)
+        return answer(invalid("request", error.detail or HTTPStatus(status).phrase).problem)
     return _unexpected(request, error)
 
 
@@ -113,14 +115,12 @@ HANDLERS: Any = {
 """Litestar's `exception_handlers`, which the domain's own exceptions are mapped in too."""
 
 
-_MODELS: dict[int, type[e.Problem]] = {410: e.CursorProblem}
-
-
-def documented(*statuses: int) -> dict[int, ResponseSpec]:
-    """The error answers of a route, for its OpenAPI."""
+def documented(*statuses: int, conflict: type[e.Problem] = e.Problem) -> dict[int, ResponseSpec]:
+    """The error answers of a route, for its OpenAPI; `conflict` is the body of its 409."""
+    models: dict[int, type[e.Problem]] = {409: conflict, 410: e.CursorProblem}
     return {
         status: ResponseSpec(
-            _MODELS.get(status, e.Problem), description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON,
+            models.get(status, e.Problem), description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON,
             generate_examples=False,
         )
         for status in statuses

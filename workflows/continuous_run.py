@@ -133,6 +133,8 @@ class ContinuousRun:
                 return cancelled(self._state, None, now_ms())
             self._begin()
             await self._journal.written()
+            if self._state.status != "running":
+                continue  # a control arrived while that was written, before the turn
             report = await self._turn()
             if ending := judge(self._state, report, now_ms()):
                 return ending
@@ -172,7 +174,7 @@ class ContinuousRun:
         if not turn.done():
             turn.cancel()
         report, in_log = await self._report(turn, first)
-        state.attempt = min(max(first, report.attempt), MAX_ATTEMPT)
+        state.attempt = min(max(first - 1, report.attempt), MAX_ATTEMPT)
         if report.outcome == "failed":
             state.failures += 1
         if report.outcome == "completed":
@@ -201,6 +203,7 @@ class ContinuousRun:
             first_attempt=first,
             failures=state.failures,
             turn_attempts=state.limits.turn_attempts,
+            applied_control=state.applied_control,
             started_at=state.started_at or now_ms(),
             carry=state.carry,
         )
@@ -216,17 +219,21 @@ class ContinuousRun:
         else:
             if report.outcome != "stopped":
                 return report, True
+            if report.awaits:
+                await workflow.wait_condition(lambda: state.applied_control >= report.awaits)
             fault = None
         stopped = report is not None or self._interrupted
-        end = t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason, sweep=report is None)
+        # An attempt that was not begun may follow one whose worker was lost.
+        lost = report is None or bool(report.awaits)
+        end = t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason, sweep=lost)
         if not stopped and fault is not None:
             will_retry = fault.retryable and state.failures + 1 < state.limits.turn_attempts
             end = end.model_copy(update={"error": fault, "will_retry": will_retry})
         ended = await stubs.end_turn(end)
         in_log = ended.turn == state.turn and ended.attempt >= first
-        if report is None:
+        if lost:
             report = t.TurnReport(
-                attempt=max(ended.attempt if in_log else 0, ended.newest_claim),
+                attempt=max(first - 1, ended.attempt if in_log else 0, ended.newest_claim),
                 outcome="stopped" if stopped else "failed",
                 error=fault,
                 reaped=ended.reaped,

@@ -1,13 +1,17 @@
 """What a client sends: the two requests that start a run, and the control."""
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from cody.contract.agents import WORKS_ON_FILES, Agent, Text
 from cody.contract.base import Id, RequestModel
 from cody.contract.lifecycle import Action, PauseMode
+
+NO_PLACE: Final = "working_dir_missing"
+"""Type of the fault that a working directory is needed: it shows in the whole, and is told of that field."""
 
 MAX_SECONDS = 366 * 86400
 """Bound of every duration: what a timer of the parts can hold, and longer than a run should be unattended."""
@@ -32,6 +36,23 @@ class PromptSpec(RequestModel):
     template: Text = ""
     state_files: list[RelativePath] = Field(default=[])
     reference_files: list[RelativePath] = Field(default=[])
+
+
+def _prompt_shape(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "text"
+    return "PromptSpec" if isinstance(value, dict | PromptSpec) else None
+
+
+Prompt = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[PromptSpec, Tag("PromptSpec")],
+    Discriminator(
+        _prompt_shape,
+        custom_error_type="prompt_type",
+        custom_error_message="Input should be a string or an object with a template",
+    ),
+]
+"""Told apart by what was sent, so that only the faults of that shape are told."""
 
 
 class CompletionSpec(RequestModel):
@@ -82,7 +103,8 @@ class StartRequest(RequestModel):
     @model_validator(mode="after")
     def _files_need_a_place(self) -> "StartRequest":
         if self.working_dir is None and self.agent.kind in WORKS_ON_FILES:
-            raise ValueError(f"an agent of kind {self.agent.kind!r} works on files and needs a working_dir")
+            message = f"an agent of kind {self.agent.kind!r} works on files and needs a working_dir"
+            raise PydanticCustomError(NO_PLACE, "{message}", {"message": message})
         return self
 
 
@@ -90,7 +112,7 @@ class ContinuousRunRequest(StartRequest):
     """`POST /api/runs/continuous`: turn after turn until a goal is met."""
 
     epic_id: Id | None = None
-    prompt: Text | PromptSpec = ""
+    prompt: Prompt = ""
     max_turns: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     loop_delay_seconds: Seconds = 0.0
     turn_timeout_seconds: PositiveSeconds = 3600.0

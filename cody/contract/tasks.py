@@ -119,14 +119,19 @@ class TurnTask(Model):
     first_attempt: int
     failures: int
     turn_attempts: int
+    applied_control: int
     started_at: Millis
     carry: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class TurnReport(Model):
-    """How an attempt ended. `failed` and `completed` are in the log already, `stopped` is for the run to write."""
+    """How an attempt ended. `failed` and `completed` are in the log already, `stopped` is for the run to write.
+
+    With `awaits` it was not begun: the control of that number was accepted, and its signal is on its way.
+    """
 
     attempt: int
+    awaits: int = 0
     outcome: Literal["completed", "failed", "stopped"]
     error: ErrorInfo | None = None
     completion: CompletionVerdict = CompletionVerdict()

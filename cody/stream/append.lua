@@ -1,20 +1,22 @@
 -- Append a batch to a run's log, or say why not; nothing in between.
 --
 -- KEYS  1 the log, 2 the fence
--- ARGV  1 the writer's epoch (0: the run itself), 2 the number of its first event here, then type, event, type, event, …
+-- ARGV  1 the writer's epoch (0: the run itself), 2 the number of its first event here, 3 '1' if this writer must have
+--       none of them yet, then type, event, type, event, …
 -- Gives {outcome, how many were appended, last SEQ of the log, newest epoch}; outcome is one of
 --   ok        appended, but for what this writer had appended before
 --   fenced    a newer attempt has written, so this one is a zombie
 --   ended     this attempt's end was written
 --   terminal  the run's end was written
 --   hole      this writer's numbers do not follow on what it appended before
+--   taken     this writer appended some of them before, and must not have
 --
 -- The fence holds: seq (last SEQ), epoch (newest), number (last of the newest epoch), lifecycle (last of the run's own
 -- writer), ended (the epoch whose end was written), terminal (1 when the run's end was written).
 local ends = { turn_completed = true, turn_failed = true, turn_aborted_by_user = true }
 local terminals = { run_completed = true, run_failed = true, run_cancelled = true }
 
-local writer, first, count = tonumber(ARGV[1]), tonumber(ARGV[2]), (#ARGV - 2) / 2
+local writer, first, unknown, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', (#ARGV - 3) / 2
 local books = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'number', 'lifecycle', 'ended', 'terminal')
 local function book(place) return tonumber(books[place] or '0') end
 local seq, epoch, number, lifecycle, ended, terminal = book(1), book(2), book(3), book(4), book(5), book(6)
@@ -24,6 +26,7 @@ local function answer(outcome, appended) return { outcome, appended, seq, epoch 
 if writer > 0 and writer < epoch then return answer('fenced', 0) end
 local known = lifecycle
 if writer > 0 then known = writer == epoch and number or 0 end
+if unknown and first <= known then return answer('taken', 0) end
 if first + count - 1 <= known then return answer('ok', 0) end
 if terminal == 1 then return answer('terminal', 0) end
 if writer > 0 and writer == ended then return answer('ended', 0) end
@@ -31,16 +34,16 @@ if first > known + 1 then return answer('hole', 0) end
 
 local from = known - first + 1
 for place = from, count - 2 do
-  local type = ARGV[3 + place * 2]
+  local type = ARGV[4 + place * 2]
   if terminals[type] then return answer('terminal', 0) end
   if writer > 0 and ends[type] then return answer('ended', 0) end
 end
 
 if writer > epoch then epoch = writer end
 for place = from, count - 1 do
-  local type = ARGV[3 + place * 2]
+  local type = ARGV[4 + place * 2]
   seq = seq + 1
-  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', ARGV[4 + place * 2])
+  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', ARGV[5 + place * 2])
   if terminals[type] then terminal = 1 end
   if writer > 0 and ends[type] then ended = writer end
 end

@@ -51,6 +51,7 @@ async def end_attempt(
         speaker = Speaker(run_id=run_id, turn=newest, attempt=attempt, trace_context=trace)
         numbered = enumerate(said(newest, attempt), fence.number + 1)
         events = [(type_, encode(speaker, number, type_, at, payload)) for number, (type_, at, payload) in numbered]
-        done = await log.append(run_id, fence.epoch, fence.number + 1, events)
-        if done.outcome == "ok" and done.count == len(events):
+        # Whole, as what a zombie appends under our first number must not pass for our first words.
+        done = await log.append(run_id, fence.epoch, fence.number + 1, events, whole=True)
+        if done.outcome == "ok":
             return newest, attempt

@@ -22,7 +22,8 @@ class Trimmed(Exception):
 class _Ring:
     """A run's newest entries: `entries[i].seq == base + i`, also across a `log_gap`, at which it starts anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
         self.entries: list[Entry] = []
         self.base: int | None = None
         """SEQ of the first entry, or of the next one to come; None until the log's end is known."""
@@ -43,7 +44,7 @@ class _Ring:
 
     def _shrink(self) -> None:
         drop = 0
-        while self.size > RING_BYTES and drop < len(self.entries) - 1:
+        while self.size > self._limit and drop < len(self.entries) - 1:
             self.size -= len(self.entries[drop].event)
             drop += 1
         if drop and self.base is not None:
@@ -105,7 +106,8 @@ class Follower:
 class Hub:
     """Follows the logs of all runs that somebody watches, over one connection; `run` is its task."""
 
-    def __init__(self, redis: AsyncRedis, blocking: AsyncRedis) -> None:
+    def __init__(self, redis: AsyncRedis, blocking: AsyncRedis, *, ring_bytes: int = RING_BYTES) -> None:
+        self._ring_bytes = ring_bytes
         self.log = Log(redis)
         self._blocking = Log(blocking)
         self._rings: dict[str, _Ring] = {}
@@ -129,7 +131,7 @@ class Hub:
         """Follow a run from after this SEQ, for as long as the context lasts."""
         ring = self._rings.get(run_id)
         if ring is None:
-            ring = self._rings[run_id] = _Ring()
+            ring = self._rings[run_id] = _Ring(self._ring_bytes)
             self._new.set()
         ring.followers += 1
         try:

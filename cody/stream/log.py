@@ -10,7 +10,7 @@ from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 
-Outcome = Literal["ok", "fenced", "ended", "terminal", "hole"]
+Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken"]
 
 _SCRIPT = (Path(__file__).parent / "append.lua").read_text()
 _LAST_EPOCH = 2**64 - 1
@@ -58,9 +58,14 @@ class Log:
         """Let a blocking read of another connection return at once."""
         await self._any.client_unblock(client_id)
 
-    async def append(self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]]) -> Appended:
-        """Append (type, JSON) pairs numbered from `first` as the writer of `epoch`; 0 is the run itself."""
-        args: list[Any] = [epoch, first]
+    async def append(
+        self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False
+    ) -> Appended:
+        """Append (type, JSON) pairs numbered from `first` as the writer of `epoch`; 0 is the run itself.
+
+        What this writer appended before is skipped; where it is `whole` or nothing, such a number is `taken`.
+        """
+        args: list[Any] = [epoch, first, int(whole)]
         for pair in events:
             args.extend(pair)
         reply = await self._append(keys=[log_key(run_id), fence_key(run_id)], args=args)

@@ -50,11 +50,16 @@ class AttemptWriter:
         self._bytes += len(event)
         self._work.set()
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is unsent that more had better wait."""
+        return self._bytes > ROOM_BYTES
+
     async def ready(self) -> None:
         """Return once there is room for more."""
-        if self._bytes > ROOM_BYTES:
+        if self.full:
             async with self._moved:
-                await self._moved.wait_for(lambda: self._bytes <= ROOM_BYTES)
+                await self._moved.wait_for(lambda: not self.full)
 
     async def flush(self) -> None:
         """Return once all that was emitted is in the log. The owner of `run` watches for its failure meanwhile."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
-from parts import RedisServer, connected, running_redis
+from tests.parts import RedisServer, connected, running_redis
 
 from cody.store import Store
 from cody.stream.log import Log

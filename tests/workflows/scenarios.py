@@ -21,7 +21,7 @@ async def completed(stack: Stack) -> str:
 
 async def paused_and_resumed(stack: Stack) -> str:
     """Paused after its first turn, resumed, done."""
-    run = await stack.start('while [ $CODY_TURN = 1 ] && [ ! -e go ]; do sleep 0.02; done', max_turns=2)
+    run = await stack.start("while [ $CODY_TURN = 1 ] && [ ! -e go ]; do sleep 0.02; done", max_turns=2)
     await stack.has_pid(run)
     await stack.control(run, "pause", reason="lunch")
     await _let_go(stack, run)
@@ -33,7 +33,7 @@ async def paused_and_resumed(stack: Stack) -> str:
 
 async def paused_now(stack: Stack) -> str:
     """Interrupted in its turn, which the resume repeats."""
-    run = await stack.start('[ $CODY_ATTEMPT = 2 ] || exec sleep 600', max_turns=1)
+    run = await stack.start("[ $CODY_ATTEMPT = 2 ] || exec sleep 600", max_turns=1)
     await stack.has_pid(run)
     await stack.control(run, "pause", mode="now")
     await stack.reaches(run, "paused")
@@ -73,7 +73,7 @@ async def cancelled_in_temporal(stack: Stack) -> str:
 
 async def failed_and_retried(stack: Stack) -> str:
     """A turn that fails once and is well the second time, and one that fails for good."""
-    run = await stack.start('[ $CODY_TURN = 1 ] && [ $CODY_ATTEMPT = 2 ] || exit 3', max_turns=5, turn_attempts=2)
+    run = await stack.start("[ $CODY_TURN = 1 ] && [ $CODY_ATTEMPT = 2 ] || exit 3", max_turns=5, turn_attempts=2)
     await stack.reaches(run, "failed")
     return run
 

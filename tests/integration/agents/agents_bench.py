@@ -15,6 +15,19 @@ from cody.agents.sweep import worker_marker
 from cody.contract.agents import CommandAgent as CommandSpec
 from cody.contract.payloads import Payload
 
+ESCAPE = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execve("/bin/sh", ["sh", "-c", "echo $$ > escaped.tmp; mv escaped.tmp escaped; exec sleep 1000"], {})
+    os._exit(0)
+os.wait()
+print("ready", flush=True)
+time.sleep(1000)
+"""
+"""A command whose grandchild leaves session, group, parent and environment, and writes its pid down."""
+
 
 class Heard:
     """A sink that keeps everything, with the time at which it came."""

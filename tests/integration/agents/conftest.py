@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from agents_bench import Bench
 
 from cody.agents.keepers import Keepers
+from tests.integration.agents.agents_bench import Bench
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from agents_bench import Bench, Heard, alive, until
 
 from cody.agents.base import OutputLimits
 from cody.agents.command import CommandAgent
 from cody.agents.keepers import Keepers
+from tests.integration.agents.agents_bench import Bench, Heard, alive, until
 
 
 async def test_a_turn_is_told_in_order(bench: Bench) -> None:

@@ -7,22 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from agents_bench import Bench, alive, pid_in, popen, until
 
 from cody.agents.keepers import Keepers
 from cody.agents.sweep import sweep, sweep_dead_workers, worker_marker
+from tests.integration.agents.agents_bench import ESCAPE, Bench, alive, pid_in, popen, until
 
-ESCAPE = """
-import os, sys, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.execve("/bin/sh", ["sh", "-c", "echo $$ > escaped.tmp; mv escaped.tmp escaped; exec sleep 1000"], {})
-    os._exit(0)
-os.wait()
-print("ready", flush=True)
-time.sleep(1000)
-"""
+ROOT = Path(__file__).parents[3]
 
 
 async def test_what_left_session_group_parent_and_environment_is_gone(bench: Bench) -> None:
@@ -101,7 +91,7 @@ async def test_a_flock_of_forks_ends(bench: Bench) -> None:
 
 
 async def test_the_tree_of_a_worker_that_was_killed_ends_by_itself(tmp_path: Path) -> None:
-    worker = popen([sys.executable, str(Path(__file__).with_name("worker_program.py")), str(tmp_path)])
+    worker = popen([sys.executable, "-m", "tests.integration.agents.worker_program", str(tmp_path)], cwd=ROOT)
     try:
         await until(lambda: pid_in(tmp_path / "escaped") and pid_in(tmp_path / "agent"))
         pids = [pid_in(tmp_path / "escaped"), pid_in(tmp_path / "agent")]

@@ -6,12 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from agents_bench import Bench, Heard, until
 
 from cody.agents.patterns import Globs
 from cody.agents.scan import Scanner
 from cody.agents.workspace import Workspace
 from cody.contract.payloads import FileWritten, LogUpdated
+from tests.integration.agents.agents_bench import Bench, Heard, until
 
 Watch = Callable[..., AbstractAsyncContextManager[Workspace]]
 

@@ -4,10 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from agents_bench import Bench, until
-from test_processes_end import ESCAPE
-
 from cody.agents.keepers import Keepers
+from tests.integration.agents.agents_bench import ESCAPE, Bench, until
 
 root = Path(sys.argv[1])
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from parts import RedisServer, connected, new_run_id, until
-from stream_bench import AT, TRACE, aborted, assert_lawful, events, place, running, say, speaker, text, whole
-from stream_proxy import proxy_to
+from tests.parts import RedisServer, connected, new_run_id, until
+from tests.integration.stream.stream_bench import AT, TRACE, aborted, assert_lawful, events, place, running, say, speaker, text, whole
+from tests.integration.stream.stream_proxy import proxy_to
 
 from cody.contract.payloads import ResponseDone, RunChanged
 from cody.stream.ends import Said, append_lifecycle, append_next, end_attempt

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parts import RedisServer, connected, new_run_id
-from stream_bench import assert_lawful, events, place, say, speaker, whole
+from tests.parts import RedisServer, connected, new_run_id
+from tests.integration.stream.stream_bench import assert_lawful, events, place, say, speaker, whole
 
 from cody.contract.cursor import turn_and_attempt
 from cody.contract.events import ATTEMPT_ENDS, TERMINAL
@@ -48,12 +48,14 @@ class Model:
     def is_over(self) -> bool:
         return any(entry.type in TERMINAL for entry in self.log)
 
-    def append(self, writer: int, first: int, types: Sequence[str]) -> tuple[Outcome, int]:
+    def append(self, writer: int, first: int, types: Sequence[str], *, whole: bool) -> tuple[Outcome, int]:
         """The verdict, and how many events are new."""
         known = self.known(writer)
         new = [(number, type_) for number, type_ in enumerate(types, first) if number > known]
         if writer != RUN and writer < self.newest:
             return "fenced", 0
+        if whole and len(new) < len(types):
+            return "taken", 0
         if not new:
             return "ok", 0
         if self.is_over:
@@ -85,6 +87,7 @@ class Call(NamedTuple):
     shift: int
     count: int
     times: int
+    whole: bool
 
 
 CALLS = st.builds(
@@ -93,6 +96,7 @@ CALLS = st.builds(
     shift=st.sampled_from([0, 0, 0, 0, -1, -2, -3, 1, 2]),
     count=st.integers(1, 4),
     times=st.sampled_from([1, 1, 2]),
+    whole=st.sampled_from([False, False, True]),
 )
 
 
@@ -128,8 +132,8 @@ async def test_any_interleaving_agrees_with_the_model(
             who = speaker(run_id, *turn_and_attempt(call.writer))
             for _ in range(call.times):
                 before = await books(log, run_id)
-                verdict = model.append(call.writer, first, types)
-                done = await log.append(run_id, call.writer, first, events(who, first, types))
+                verdict = model.append(call.writer, first, types, whole=call.whole)
+                done = await log.append(run_id, call.writer, first, events(who, first, types), whole=call.whole)
                 assert (done.outcome, done.count) == verdict
                 assert (done.seq, done.epoch) == (len(model.log), model.newest)
                 if not done.count:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from parts import RedisServer, connected, new_run_id, until
-from stream_bench import AT, aborted, assert_lawful, events, place, running, say, speaker, text, told, whole
-from stream_proxy import proxy_to
+from tests.parts import RedisServer, connected, new_run_id, until
+from tests.integration.stream.stream_bench import AT, aborted, assert_lawful, events, place, running, say, speaker, text, told, whole
+from tests.integration.stream.stream_proxy import proxy_to
 
 from cody.stream.log import Appended, Log
 from cody.stream.writer import BATCH_BYTES, BATCH_EVENTS, ROOM_BYTES, AttemptWriter, Fenced
@@ -20,9 +20,11 @@ class WatchedLog(Log):
         super().__init__(log.redis)
         self.batches: list[list[int]] = []
 
-    async def append(self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]]) -> Appended:
+    async def append(
+        self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False
+    ) -> Appended:
         self.batches.append([len(event) for _, event in events])
-        return await super().append(run_id, epoch, first, events)
+        return await super().append(run_id, epoch, first, events, whole=whole)
 
 
 def emit(writer: AttemptWriter, *contents: str) -> None:

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from cli_server import Answer, Request, serving, snapshot
 
 from cody.cli.client import Client, RefusedError, UnreachableError
 from cody.cli.remote import explain
+from tests.unit.cli.cli_server import Answer, Request, serving, snapshot
 
 ACCEPTED = {**snapshot(), "status": "queued"}
 

@@ -4,10 +4,10 @@ import asyncio
 import json
 
 import pytest
-from cli_server import Answer, Request, frame, serving, snapshot, terminal
 from click.testing import CliRunner, Result
 
 from cody.cli.group import main
+from tests.unit.cli.cli_server import Answer, Request, frame, serving, snapshot, terminal
 
 RECEIPT = {"requested_at": 1_000, "quiet_at": 1_250, "signals": ["SIGTERM"], "reaped": [7, 8], "survivors": []}
 ENDINGS = {

@@ -1,11 +1,11 @@
 import asyncio
 
 import pytest
-from cli_server import Answer, Request, frame, serving, terminal
 
 from cody.cli.client import Client, CursorRefusedError, RefusedError
 from cody.cli.follow import Follower
 from cody.contract.errors import CursorProblem
+from tests.unit.cli.cli_server import Answer, Request, frame, serving, terminal
 
 HEALING = {"latest_cursor": "9-0", "responses": "/api/runs/run_1/responses"}
 

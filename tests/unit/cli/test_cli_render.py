@@ -3,7 +3,6 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_server import event, snapshot
 from rich.console import Console
 
 from cody.cli.phrases import clean, duration
@@ -11,6 +10,7 @@ from cody.cli.sse import Frame
 from cody.cli.watching import ForMachine, ForPerson
 from cody.contract.errors import CursorProblem
 from cody.contract.runs import Snapshot
+from tests.unit.cli.cli_server import event, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -31,7 +31,7 @@ def setup(checkout: Path) -> subprocess.CompletedProcess[str]:
 
 def tool(checkout: Path, name: str, script: str) -> None:
     path = checkout / "bin" / name
-    path.write_text(f"#!{checkout / 'bin' / 'bash'}\n{script}\n")
+    path.write_text(f"#!{shutil.which('bash')}\n{script}\n")
     path.chmod(0o755)
 
 

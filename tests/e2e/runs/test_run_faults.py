@@ -1,0 +1,104 @@
+"""Parts that die, freeze and come back under a run."""
+
+import signal
+
+import httpx
+from service import Service, eventually
+from tests.e2e.conftest import OwnService
+from tests.e2e.runs.checks import check_ended, processes_of, types
+
+
+def test_a_killed_worker_costs_an_attempt_and_nothing_else(service: Service):
+    script = '[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done'
+    run = service.start(script, max_turns=1, turn_attempts=1)
+    eventually(lambda: run.snapshot()["pid"])
+    first = eventually(lambda: processes_of(run))
+    service.part("worker").kill()
+    snapshot = run.wait("completed", seconds=60)
+    events = check_ended(run)
+    assert snapshot["attempt"] == 2
+    assert types(events, "turn_started", "turn_failed", "turn_completed") == [
+        "turn_started",
+        "turn_started",
+        "turn_completed",
+    ]
+    assert not [process for process in first if process.is_running()]
+
+
+def test_a_frozen_worker_wakes_as_a_zombie_and_is_fenced(own_service: OwnService):
+    with own_service(workers=2) as service:
+        run = service.start('[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done', max_turns=1)
+        first = eventually(lambda: processes_of(run))
+        keeper = first[0].parent()
+        assert keeper is not None
+        helper = keeper.parent()
+        assert helper is not None
+        worker = next(w for w in service.parts("worker") if helper in w.children())
+        worker.suspend()
+        run.wait("completed", seconds=60)
+        worker.resume()
+        check_ended(run)
+        assert not [process for process in first if process.is_running()]
+        after = service.start("true", max_turns=1)
+        after.wait("completed")
+        assert len(check_ended(run)) == len(run.events())
+
+
+def test_a_worker_that_shuts_down_hands_its_turn_over(own_service: OwnService):
+    with own_service(workers=2) as service:
+        run = service.start('[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done', max_turns=1, turn_attempts=1)
+        eventually(lambda: processes_of(run))
+        for worker in service.parts("worker"):
+            worker.send_signal(signal.SIGTERM)
+        snapshot = run.wait("completed", seconds=60)
+        events = check_ended(run)
+        assert snapshot["attempt"] >= 2
+        assert not types(events, "turn_failed")
+        assert "worker_shutdown" in [e["payload"]["code"] for e in events if e["type"] == "warning"]
+
+
+def test_a_cancel_while_no_worker_is_left_is_a_receipt_that_says_so(own_service: OwnService):
+    with own_service() as service:
+        run = service.start("sleep 600")
+        eventually(lambda: processes_of(run))
+        with service.frozen("worker"):
+            assert run.control("cancel").status_code == 202
+            assert run.snapshot()["status"] == "cancelling"
+            service.part("worker").kill()
+        run.wait("cancelled", seconds=60)
+        receipt = check_ended(run)[-1]["payload"]["receipt"]
+        assert receipt["worker_lost"] is True
+        assert receipt["survivors"] == []
+        assert not processes_of(run)
+
+
+def test_the_api_may_die_under_a_run(service: Service):
+    place = service.workspace()
+    run = service.start("while [ ! -e go ]; do sleep 0.02; done", working_dir=place, max_turns=1)
+    run.event("turn_started")
+    service.part("api").kill()
+    (place / "go").touch()
+    eventually(lambda: _lives(service), what="the API is back")
+    run.wait("completed")
+    check_ended(run)
+
+
+def test_a_restart_of_everything_loses_no_run(own_service: OwnService):
+    with own_service() as service:
+        place = service.workspace()
+        run = service.start("while [ ! -e go ]; do sleep 0.02; done; echo done", working_dir=place, max_turns=2)
+        run.event("turn_started")
+        service.stop()
+        service.http = httpx.Client(base_url=service.url, timeout=30, trust_env=False)
+        service.start_process()
+        assert run.snapshot()["status"] == "running"
+        (place / "go").touch()
+        run.wait("completed", seconds=60)
+        check_ended(run)
+
+
+def _lives(service: Service) -> bool:
+    try:
+        return service.http.get("/health/live").is_success
+    except httpx.TransportError:
+        return False

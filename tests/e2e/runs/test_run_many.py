@@ -1,0 +1,23 @@
+"""Many runs at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from service import Run, Service
+from tests.e2e.runs.checks import check_ended
+
+
+def test_two_hundred_runs_started_at_once_all_end(service: Service):
+    place = service.workspace()
+
+    def start(_: int) -> Run:
+        return service.start(["true"], working_dir=place, max_turns=1)
+
+    with ThreadPoolExecutor(16) as pool:
+        runs = list(pool.map(start, range(200)))
+    for run in runs:
+        run.wait("completed", seconds=120)
+    for run in runs[::10]:
+        check_ended(run)
+    listed = service.http.get("/api/runs", params={"status": "completed", "limit": 100}).json()
+    assert len(listed["runs"]) == 100
+    assert listed["next_cursor"]
