@@ -166,6 +166,11 @@ class Attempt:
     def _timeout_seconds(self) -> float:
         return self._request.turn_timeout_seconds if isinstance(self._request, ContinuousRunRequest) else 3600.0
 
+    @property
+    def _is_last_turn(self) -> bool:
+        request = self._request
+        return not isinstance(request, ContinuousRunRequest) or request.max_turns == self._task.turn
+
     async def _watched(self, agent: Agent, job: Job) -> Result:
         """Run the agent with the watch on its working directory."""
         if self._root is None or not isinstance(self._request, ContinuousRunRequest):
@@ -218,7 +223,8 @@ class Attempt:
             response_id=self._response_id, status="complete", usage=result.usage, finish_reason=result.finish_reason
         )
         self._sink.say("response_done", done)
-        self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=not verdict.detected))
+        going_on = not verdict.detected and not self._is_last_turn
+        self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=going_on))
         report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict, carry=dict(result.carry))
         return _quiet(report, result)
 

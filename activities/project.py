@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.beside import beside
+from activities.handover import handed_over
 from cody.agents.base import now_ms
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of
@@ -54,6 +55,8 @@ class ProjectActivity:
         turn = _Turn(self._store, task, Folder(task.turn, *saved) if saved else Folder(task.turn))
         with self._hub.follow(task.run_id, max(turn.folder.cursor.seq, task.after)) as follower:
             while not turn.over:
+                if activity.is_worker_shutdown():
+                    raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
                 turn.fold(await _take(follower, turn.patience))
                 await turn.save_if_due()
         run = await self._store.runs.get(task.run_id, unconfirmed=True)

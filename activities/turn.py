@@ -1,12 +1,12 @@
 """Take a turn: one attempt, its writers beside it, and an ear for whoever wants it to stop."""
 
 import asyncio
-from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.attempt import Attempt, AttemptTaken, HandedOver, Orphaned, Parts
+from activities.handover import handed_over
 from activities.stopping import watch_over
 from cody.agents.base import Stop
 from cody.agents.sweep import sweep_attempt
@@ -20,7 +20,6 @@ from cody.stream.writer import Fenced
 
 MAX_ATTEMPT = 999
 _SINGLE_TIMEOUT_SECONDS = 3600.0
-_SOON = timedelta(milliseconds=100)
 
 
 class TurnActivity:
@@ -47,7 +46,7 @@ class TurnActivity:
         try:
             return await _see_through(attempt, timeout)
         except HandedOver as error:
-            raise ApplicationError(str(error), type=t.HANDED_OVER, next_retry_delay=_SOON) from error
+            raise handed_over(f"turn {task.turn} of {task.run_id}") from error
         except (AttemptTaken, *DatabaseGone, *RedisGone):
             raise  # the next attempt may find things better, and no agent has failed
         except (Fenced, Orphaned) as error:

@@ -17,14 +17,16 @@ TEXT = "text/plain; charset=utf-8"
 Attempt = Annotated[int | None, Parameter(ge=1, le=999)]
 
 
-@get("/api/runs/{run_id:str}/responses", responses=documented(404, 503), summary="A run's responses, in turn order")
+@get(
+    "/api/runs/{run_id:str}/responses", responses=documented(400, 404, 503), summary="A run's responses, in turn order"
+)
 async def run_responses(run_id: str, door: Door) -> ResponseList:
     """The documents as far as they are projected."""
     await require(run_id, door)
     return ResponseList(responses=tuple(await door.store.responses.of_run(run_id)))
 
 
-@get("/api/responses/{response_id:str}", responses=documented(404, 503), summary="One response")
+@get("/api/responses/{response_id:str}", responses=documented(400, 404, 503), summary="One response")
 async def one_response(response_id: str, door: Door) -> Document:
     """A turn's document."""
     document = await door.store.responses.get(response_id)
@@ -33,7 +35,7 @@ async def one_response(response_id: str, door: Door) -> Document:
     return document
 
 
-@get("/api/threads/{thread_id:str}", responses=documented(404, 503), summary="A conversation")
+@get("/api/threads/{thread_id:str}", responses=documented(400, 404, 503), summary="A conversation")
 async def thread(thread_id: str, door: Door) -> Thread:
     """The responses of all runs of a thread, in order."""
     documents = await door.store.responses.of_thread(thread_id)

@@ -54,7 +54,7 @@ async def _check(part: str, asked: Awaitable[None]) -> ProblemError | None:
     return None
 
 
-@get("/metrics", media_type="text/plain", summary="Figures for Prometheus")
+@get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=documented(503), summary="Figures for Prometheus")
 async def metrics(door: Door) -> Response[bytes]:
     """The state of this process and of the record."""
     registry = CollectorRegistry()

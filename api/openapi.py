@@ -3,13 +3,16 @@
 Pydantic knows its constraints, aliases and omitted fields exactly; Litestar's own reading of the models drops some.
 """
 
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, cast
 
-from litestar import Request
+from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import core_schema
 
 from api.health import Health
 from cody import __version__
@@ -35,6 +38,21 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     errors.CursorProblem,
     Health,
 )
+_STREAM = {"type": "string", "description": "Frames of `id` (a cursor), `event` (its type) and `data` (its JSON)."}
+_RETRY_AFTER = {"schema": {"type": "string"}, "description": "Seconds after which to try again"}
+
+
+class _AsSent(GenerateJsonSchema):
+    """Every field is there, but for those that a model leaves out when they are empty."""
+
+    def field_is_required(
+        self,
+        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
+        total: bool,
+    ) -> bool:
+        if self.mode == "serialization":
+            return "serialization_exclude_if" not in field
+        return super().field_is_required(field, total)
 
 
 class ExactJson(JsonRenderPlugin):
@@ -45,10 +63,42 @@ class ExactJson(JsonRenderPlugin):
     ) -> bytes:
         """Litestar's document with the schemas replaced."""
         _, sent = models_json_schema([(model, "validation") for model in _SENT], ref_template=_REF)
-        _, answered = models_json_schema([(model, "serialization") for model in _ANSWERED], ref_template=_REF)
+        _, answered = models_json_schema(
+            [(model, "serialization") for model in _ANSWERED], ref_template=_REF, schema_generator=_AsSent
+        )
         schemas = {**sent["$defs"], **answered["$defs"]}
         components = {**openapi_schema.get("components", {}), "schemas": schemas}
-        return cast("Any", super()).render(request, {**openapi_schema, "openapi": "3.1.0", "components": components})
+        document = {**deepcopy(openapi_schema), "openapi": "3.1.0", "components": components}
+        for operation in _operations(document):
+            _complete(operation)
+        return cast("Any", super()).render(request, document)
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        yield from path.values()
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """What Litestar cannot be told: an optional body, a header of an error, and the form of a stream."""
+    body = operation.get("requestBody")
+    if body is not None:
+        content = body["content"]["application/json"]
+        choices = content["schema"].get("oneOf", [content["schema"]])
+        body["required"] = {"type": "null"} not in choices
+        content["schema"] = choices[0]
+    answers = operation["responses"]
+    if "503" in answers:
+        answers["503"]["headers"] = {"Retry-After": _RETRY_AFTER}
+    if stream := answers["200"].get("content", {}).get("text/event-stream") if "200" in answers else None:
+        stream["schema"] = _STREAM
+
+
+class _SchemaRouter(Router):
+    """Without Litestar's HTML page for what it has not: that is a problem, like everywhere."""
+
+    def register(self, value: Any) -> Any:
+        return [] if "/{path:str}" in getattr(value, "paths", ()) else super().register(value)
 
 
 CONFIG = OpenAPIConfig(
@@ -57,5 +107,6 @@ CONFIG = OpenAPIConfig(
     description="Durable, watchable, controllable continuous runs of AI coding agents.",
     path="/schema",
     render_plugins=[ExactJson(path="/openapi.json")],
+    openapi_router=_SchemaRouter("/schema", route_handlers=[], include_in_schema=False),
     create_examples=False,
 )

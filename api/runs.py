@@ -3,17 +3,19 @@
 import asyncio
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.params import Parameter
 
 from api.desk import Headers
 from api.places import check_place
-from api.problems import documented, invalid, problem, run_not_found
+from api.problems import documented, invalid, run_not_found
 from api.state import Door
 from cody.agents.patterns import Pattern
 from cody.contract import errors as e
+from cody.contract.agents import CommandAgent
 from cody.contract.lifecycle import Action, RunStatus
 from cody.contract.requests import (
     ContinuousRunRequest,
@@ -26,12 +28,34 @@ from cody.store import AnyRequest, Filters, RunRow
 
 KEY_LIMIT = 255
 
+Key = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        description=f"The same key and body give the same run; 1 to {KEY_LIMIT} printable ASCII characters.",
+    ),
+]
+Traceparent = Annotated[
+    str | None,
+    Parameter(header="traceparent", description="The run's trace (W3C Trace Context); a new one unless given."),
+]
+Tracestate = Annotated[str | None, Parameter(header="tracestate", description="Stands beside `traceparent`.")]
+LOCATION = [
+    ResponseHeader(name="Location", description="Where the run is", documentation_only=True),
+]
+CONTROL_ERRORS = documented(400, 404, 409, 413, 503, conflict=e.TransitionProblem)
+
 
 @post(
-    "/api/runs/continuous", status_code=202, responses=documented(400, 409, 413, 503), summary="Start a continuous run"
-)
+    "/api/runs/continuous", status_code=202, response_headers=LOCATION, responses=documented(400, 409, 413, 503),
+    summary="Start a continuous run",
+)  # fmt: skip
 async def start_continuous(
-    data: ContinuousRunRequest, request: Request[Any, Any, Any], door: Door
+    data: ContinuousRunRequest,
+    door: Door,
+    key: Key = None,
+    traceparent: Traceparent = None,
+    tracestate: Tracestate = None,
 ) -> Response[Accepted]:
     """Accept a run; it starts as soon as a worker is there."""
     if data.completion.pattern is not None:
@@ -39,24 +63,33 @@ async def start_continuous(
             Pattern(data.completion.pattern)
         except ValueError as error:
             raise invalid("completion.pattern", str(error)) from error
-    return await _accept(data, request, door)
+    if data.working_dir is not None:
+        await _check_place(data.working_dir, door)
+        await asyncio.to_thread(check_inside, data.working_dir, data.named_paths)
+    return await _accept(data, Headers(key, traceparent, tracestate), door)
 
 
-@post("/api/runs", status_code=202, responses=documented(400, 409, 413, 503), summary="Start a run of one turn")
-async def start_single(data: SingleRunRequest, request: Request[Any, Any, Any], door: Door) -> Response[Accepted]:
+@post(
+    "/api/runs", status_code=202, response_headers=LOCATION, responses=documented(400, 409, 413, 503),
+    summary="Start a run of one turn",
+)  # fmt: skip
+async def start_single(
+    data: SingleRunRequest, door: Door, key: Key = None, traceparent: Traceparent = None, tracestate: Tracestate = None
+) -> Response[Accepted]:
     """Accept a run of one turn."""
-    return await _accept(data, request, door)
+    return await _accept(data, Headers(key, traceparent, tracestate), door)
 
 
-async def _accept(data: AnyRequest, request: Request[Any, Any, Any], door: Door) -> Response[Accepted]:
+async def _accept(data: AnyRequest, headers: Headers, door: Door) -> Response[Accepted]:
     if data.agent.kind not in door.kinds:
         raise invalid("agent.kind", f"{data.agent.kind!r} is not available here; there is {', '.join(door.kinds)}")
+    if isinstance(data.agent, CommandAgent) and not data.agent.command[0]:
+        raise invalid("agent.command.0", "must name a program")
     if data.working_dir is not None:
         await asyncio.to_thread(check_place, data.working_dir, door.roots)
-    key = request.headers.get("idempotency-key")
+    key = headers.idempotency_key
     if key is not None and not (0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", f"must be 1 to {KEY_LIMIT} printable ASCII characters")
-    headers = Headers(key, request.headers.get("traceparent"), request.headers.get("tracestate"))
     run = await door.desk.accept(data, headers)
     links = door.linker.run(run.run_id)
     accepted = Accepted(
@@ -95,46 +128,40 @@ def _page_start(cursor: str) -> tuple[int, str]:
         )
         return min(int(at), 2**62), run_id
     except (ValueError, binascii.Error) as error:
-        raise problem(400, e.INVALID_CURSOR, "cursor: not one that a listing gave") from error
+        raise invalid("cursor", "not one that a listing gave") from error
 
 
-@get("/api/runs/{run_id:str}", responses=documented(404, 503), summary="A run's snapshot")
+@get("/api/runs/{run_id:str}", responses=documented(400, 404, 503), summary="A run's snapshot")
 async def get_run(run_id: str, door: Door) -> Snapshot:
     """The run as it is now, with every control that was accepted."""
     return _snapshot(await require(run_id, door), door)
 
 
-@get("/api/runs/{run_id:str}/status", responses=documented(404, 503), summary="A run's snapshot")
+@get("/api/runs/{run_id:str}/status", responses=documented(400, 404, 503), summary="A run's snapshot")
 async def get_status(run_id: str, door: Door) -> Snapshot:
     """The same as the run itself."""
     return _snapshot(await require(run_id, door), door)
 
 
-@post(
-    "/api/runs/{run_id:str}/control", status_code=202, responses=documented(400, 404, 409, 503), summary="Control a run"
-)
+@post("/api/runs/{run_id:str}/control", status_code=202, responses=CONTROL_ERRORS, summary="Control a run")
 async def control(run_id: str, data: ControlRequest, door: Door) -> Controlled:
     """Pause, resume or cancel; what is accepted is in the next snapshot."""
     return await _control(run_id, data.action, data, door)
 
 
-@post("/api/runs/{run_id:str}/pause", status_code=202, responses=documented(400, 404, 409, 503), summary="Pause a run")
+@post("/api/runs/{run_id:str}/pause", status_code=202, responses=CONTROL_ERRORS, summary="Pause a run")
 async def pause(run_id: str, door: Door, data: ControlOptions | None = None) -> Controlled:
     """Pause after the turn, or with mode `now` at once."""
     return await _control(run_id, "pause", data or ControlOptions(), door)
 
 
-@post(
-    "/api/runs/{run_id:str}/resume", status_code=202, responses=documented(400, 404, 409, 503), summary="Resume a run"
-)
+@post("/api/runs/{run_id:str}/resume", status_code=202, responses=CONTROL_ERRORS, summary="Resume a run")
 async def resume(run_id: str, door: Door, data: ControlOptions | None = None) -> Controlled:
     """Go on, or withdraw a pause that has not taken effect."""
     return await _control(run_id, "resume", data or ControlOptions(), door)
 
 
-@post(
-    "/api/runs/{run_id:str}/cancel", status_code=202, responses=documented(400, 404, 409, 503), summary="Cancel a run"
-)
+@post("/api/runs/{run_id:str}/cancel", status_code=202, responses=CONTROL_ERRORS, summary="Cancel a run")
 async def cancel(run_id: str, door: Door, data: ControlOptions | None = None) -> Controlled:
     """End the run and everything that its agent started."""
     return await _control(run_id, "cancel", data or ControlOptions(), door)

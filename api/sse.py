@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.openapi import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Stream
@@ -43,20 +43,27 @@ class Wish:
     media_type=EVENT_STREAM,
     responses={
         204: ResponseSpec(None, description="The run has ended, and the cursor is its end", generate_examples=False),
-        **documented(400, 404, 409, 410, 503),
+        **documented(400, 404, 409, 410, 503, conflict=e.CursorProblem),
     },
     summary="A run's events, as they happen, from any cursor",
 )
 async def stream(
     run_id: str,
-    request: Request[Any, Any, Any],
     door: Door,
-    from_: Annotated[str | None, Parameter(query="from")] = None,
-    types: str | None = None,
-    heal: Literal["frame"] | None = None,
+    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", description="Wins over `from`.")] = None,
+    from_: Annotated[
+        str | None, Parameter(query="from", description="Start after this entry: `SEQ-EPOCH`, `SEQ`, or `latest`.")
+    ] = None,
+    types: Annotated[
+        str | None, Parameter(description="Event types, comma-separated; terminal ones always pass.")
+    ] = None,
+    heal: Annotated[
+        Literal["frame"] | None,
+        Parameter(description="`frame`: tell a cursor that cannot be resumed as a first frame `stream_reset`."),
+    ] = None,
 ) -> Response[Any]:
     """Server-sent events after `Last-Event-ID` (or `from`), without loss and in order."""
-    place = _place(request.headers.get("last-event-id") or from_)
+    place = _place("Last-Event-ID", last_event_id) if last_event_id else _place("from", from_)
     wish = Wish(run_id, place, _types(types), heal == "frame")
     await require(run_id, door)
     try:
@@ -80,7 +87,7 @@ def _response(frames: AsyncIterator[bytes]) -> Response[Any]:
     return Stream(frames, media_type=EVENT_STREAM, headers=_HEADERS)
 
 
-def _place(text: str | None) -> Cursor | Literal["latest"]:
+def _place(field: str, text: str | None) -> Cursor | Literal["latest"]:
     if text is None or text == "":
         return START
     if text == "latest":
@@ -88,7 +95,8 @@ def _place(text: str | None) -> Cursor | Literal["latest"]:
     try:
         return Cursor.parse(text)
     except ValueError as error:
-        raise problem(400, e.INVALID_CURSOR, str(error)) from error
+        fault = e.FieldError(field=field, message=str(error))
+        raise problem(400, e.INVALID_CURSOR, f"{field}: {error}", (fault,)) from error
 
 
 def _types(text: str | None) -> frozenset[str] | None:

@@ -21,15 +21,21 @@ class Settings(BaseSettings):
     redis_url: str = Field(description="redis://, rediss:// or unix:// address of Redis ≥ 7 or Valkey")
     temporal_address: str = Field(description="host:port of the Temporal frontend")
     database_url: str = Field(description="sqlite:///path or postgresql://…")
-    temporal_namespace: str = "default"
+    temporal_namespace: str = Field(default="default", description="Temporal namespace of the runs")
     temporal_ui_url: str | None = Field(default=None, description="base of the Temporal Web UI, for links")
 
     # The door.
-    cody_host: str = "127.0.0.1"
-    cody_port: int = Field(default=8000, ge=0, le=65535)
-    cody_max_body_bytes: int = Field(default=1_000_000, ge=1000, le=1_500_000)
-    cody_sse_keepalive_seconds: float = Field(default=15.0, gt=0)
-    cody_sse_max_seconds: float = Field(default=3600.0, gt=0)
+    cody_host: str = Field(default="127.0.0.1", description="address that the API listens on")
+    cody_port: int = Field(default=8000, ge=0, le=65535, description="port that the API listens on")
+    cody_max_body_bytes: int = Field(
+        default=1_000_000, ge=1000, le=1_500_000, description="largest request body; Temporal takes 2 MiB at most"
+    )
+    cody_sse_keepalive_seconds: float = Field(
+        default=15.0, gt=0, description="silence on a stream after which a keepalive comment is sent"
+    )
+    cody_sse_max_seconds: float = Field(
+        default=3600.0, gt=0, description="a stream is closed after this, for its client to resume"
+    )
     cody_workspace_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default_factory=lambda: (Path.cwd(),), description="where a working_dir may lie, colon-separated"
     )
@@ -38,18 +44,22 @@ class Settings(BaseSettings):
     cody_max_turns: int = Field(
         default_factory=lambda: max(8, 4 * (os.cpu_count() or 1)), ge=1, description="turns at once in one worker"
     )
-    cody_kill_grace_seconds: float = Field(default=5.0, ge=0)
-    cody_output_max_bytes: int = Field(default=2048, ge=16)
-    cody_output_max_events_per_second: int = Field(default=10, ge=2)
+    cody_kill_grace_seconds: float = Field(
+        default=5.0, ge=0, description="from asking an agent's processes to stop to killing them"
+    )
+    cody_output_max_bytes: int = Field(default=2048, ge=16, description="text of one subprocess_output event")
+    cody_output_max_events_per_second: int = Field(
+        default=10, ge=2, description="subprocess_output events of one stream in any second"
+    )
     cody_env_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="more names of environment variables that agents get, comma-separated"
     )
 
     # Providers.
-    openai_api_key: SecretStr | None = None
-    openai_base_url: str | None = None
-    anthropic_api_key: SecretStr | None = None
-    anthropic_base_url: str | None = None
+    openai_api_key: SecretStr | None = Field(default=None, description="key for openai and codex turns")
+    openai_base_url: str | None = Field(default=None, description="where their provider is, unless at its usual place")
+    anthropic_api_key: SecretStr | None = Field(default=None, description="key for anthropic and claude-code turns")
+    anthropic_base_url: str | None = Field(default=None, description="where their provider is")
 
     SCHEMES: ClassVar[dict[str, tuple[str, ...]]] = {
         "redis_url": ("redis://", "rediss://", "unix://"),

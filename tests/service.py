@@ -336,6 +336,8 @@ class Service:
 
     def kill(self) -> None:
         """End everything by SIGKILL: after a failure."""
+        if self.process.poll() is not None:
+            return
         for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
             if not isinstance(process, psutil.Process) or process.is_running():
                 process.kill()

@@ -214,33 +214,36 @@ class ContinuousRun:
         try:
             report = await turn
         except ActivityError as error:
-            report = None
-            fault = _fault(error)
-        else:
-            if report.outcome != "stopped":
-                return report, True
-            if report.awaits:
-                await workflow.wait_condition(lambda: state.applied_control >= report.awaits)
-            fault = None
-        stopped = report is not None or self._interrupted
-        # An attempt that was not begun may follow one whose worker was lost.
-        lost = report is None or bool(report.awaits)
-        end = t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason, sweep=lost)
-        if not stopped and fault is not None:
-            will_retry = fault.retryable and state.failures + 1 < state.limits.turn_attempts
-            end = end.model_copy(update={"error": fault, "will_retry": will_retry})
+            outcome = "stopped" if self._interrupted else "failed"
+            return await self._lost(t.TurnReport(attempt=first - 1, outcome=outcome, error=_fault(error)), first)
+        if report.awaits:
+            # Not begun, as a control was accepted; what it follows may be an attempt whose worker was lost.
+            await workflow.wait_condition(lambda: state.applied_control >= report.awaits)
+            return await self._lost(report, first)
+        if report.outcome != "stopped":
+            return report, True
+        ended = await stubs.end_turn(t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason))
+        return report, self._in_log(ended, first)
+
+    async def _lost(self, report: t.TurnReport, first: int) -> tuple[t.TurnReport, bool]:
+        """Write the end of an attempt that nobody is left to write, and learn which attempt that was."""
+        state = self._state
+        end = t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason, sweep=True)
+        if report.outcome == "failed" and report.error is not None:
+            will_retry = report.error.retryable and state.failures + 1 < state.limits.turn_attempts
+            end = end.model_copy(update={"error": report.error, "will_retry": will_retry})
         ended = await stubs.end_turn(end)
-        in_log = ended.turn == state.turn and ended.attempt >= first
-        if lost:
-            report = t.TurnReport(
-                attempt=max(first - 1, ended.attempt if in_log else 0, ended.newest_claim),
-                outcome="stopped" if stopped else "failed",
-                error=fault,
-                reaped=ended.reaped,
-                survivors=ended.survivors,
-                worker_lost=ended.newest_claim >= first,
-            )
-        return report, in_log
+        in_log = self._in_log(ended, first)
+        found = {
+            "attempt": max(first - 1, ended.attempt if in_log else 0, ended.newest_claim),
+            "reaped": ended.reaped,
+            "survivors": ended.survivors,
+            "worker_lost": ended.newest_claim >= first,
+        }
+        return report.model_copy(update=found), in_log
+
+    def _in_log(self, ended: t.EndReport, first: int) -> bool:
+        return ended.turn == self._state.turn and ended.attempt >= first
 
     async def _between(self, report: t.TurnReport) -> None:
         """The loop delay after a turn, the back-off after a failure; a control cuts both short."""

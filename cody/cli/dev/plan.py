@@ -1,10 +1,12 @@
 """What `cody dev` is asked to do, with every port settled, and the environment that its parts get."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 NAMESPACE = "default"
+_ADDRESSES = ("REDIS_URL", "DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
 _ANYWHERE = frozenset({"0.0.0.0", "::", "localhost"})  # noqa: S104  # compared with, not bound to
 
 
@@ -57,6 +59,14 @@ class Plan:
     def roots(self) -> str:
         """Where a person's runs may work."""
         return self.user.get("CODY_WORKSPACE_ROOTS") or str(Path.cwd())
+
+    def write_addresses(self) -> None:
+        """Leave a file for a shell: `set -a; . .cody/service.env` gives other commands the parts that run here."""
+        env = self.env()
+        lines = [f"{name}={shlex.quote(env[name])}\n" for name in _ADDRESSES]
+        path = self.data_dir / "service.env"
+        path.touch(mode=0o600)  # an address may hold a password
+        path.write_text("".join(lines))
 
     def log(self, name: str) -> Path:
         """Where a part's output goes."""

@@ -75,6 +75,7 @@ class Session:
             waits.append(self._up(REDIS, RedisProbe(plan.redis_port)))
         await asyncio.gather(*waits)
         names = [part.name for part in self._service]
+        plan.write_addresses()
         click.echo(f"starting {', '.join(names)}")
         await self._supervisor.start(*self._service)
         await self._supervisor.ready(API, ServiceProbe(plan.url), SERVICE_START, needs=names)
