@@ -13,7 +13,7 @@ from cody.contract import errors as e
 from cody.contract.responses import Response as Document
 from cody.contract.responses import ResponseList, Thread
 
-TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain"
 Attempt = Annotated[int | None, Parameter(ge=1, le=999)]
 
 

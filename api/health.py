@@ -14,6 +14,7 @@ from cody.store import DatabaseGone
 from cody.stream.connection import RedisError
 
 _PATIENCE_SECONDS = 2.0
+FIGURES = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")  # which Litestar adds to any text
 
 
 class Health(Model):
@@ -54,7 +55,7 @@ async def _check(part: str, asked: Awaitable[None]) -> ProblemError | None:
     return None
 
 
-@get("/metrics", media_type=CONTENT_TYPE_LATEST, responses=documented(503), summary="Figures for Prometheus")
+@get("/metrics", media_type=FIGURES, responses=documented(503), summary="Figures for Prometheus")
 async def metrics(door: Door) -> Response[bytes]:
     """The state of this process and of the record."""
     registry = CollectorRegistry()
@@ -65,4 +66,4 @@ async def metrics(door: Door) -> Response[bytes]:
     watched = door.hub.watched
     Gauge("cody_hub_runs", "Runs that somebody watches here", registry=registry).set(len(watched))
     Gauge("cody_hub_clients", "Streams that are open here", registry=registry).set(sum(watched.values()))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry), media_type=FIGURES)

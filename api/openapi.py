@@ -88,6 +88,8 @@ def _complete(operation: dict[str, Any]) -> None:
         body["required"] = {"type": "null"} not in choices
         content["schema"] = choices[0]
     answers = operation["responses"]
+    for header in answers.get("202", {}).get("headers", {}).values():
+        header["schema"] = {"type": "string"}
     if "503" in answers:
         answers["503"]["headers"] = {"Retry-After": _RETRY_AFTER}
     if stream := answers["200"].get("content", {}).get("text/event-stream") if "200" in answers else None:

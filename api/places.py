@@ -7,8 +7,11 @@ from api.problems import ProblemError, invalid, problem
 from cody.contract import errors as e
 
 
-def check_place(working_dir: str, roots: Sequence[Path]) -> None:
-    """Raise a 400 unless the directory exists, really lies inside a root, and is a directory. Blocking."""
+def check_place(working_dir: str, roots: Sequence[Path], paths: Iterable[tuple[str, str]] = ()) -> None:
+    """Raise a 400 unless the directory exists, really lies inside a root, and is a directory. Blocking.
+
+    `paths` are (field, relative path) of what a request names in it: none may lead out, by a symbolic link either.
+    """
     path = Path(working_dir)
     if not path.is_absolute():
         raise invalid("working_dir", "must be an absolute path")
@@ -20,18 +23,17 @@ def check_place(working_dir: str, roots: Sequence[Path]) -> None:
             raise invalid("working_dir", f"{working_dir} is not a directory" if real.exists() else "does not exist")
     except (OSError, RuntimeError) as error:  # a name too long, a loop of links, a part that may not be entered
         raise invalid("working_dir", f"cannot be used: {error}") from error
+    for field, name in paths:
+        _check_inside(real, field, name)
 
 
-def check_inside(working_dir: str, paths: Iterable[tuple[str, str]]) -> None:
-    """Raise a 400 if a (field, relative path) leads out of the directory by a symbolic link. Blocking."""
-    real = Path(working_dir).resolve()
-    for field, path in paths:
-        try:
-            inside = (real / path).resolve().is_relative_to(real)
-        except (OSError, RuntimeError) as error:
-            raise invalid(field, f"cannot be used: {error}") from error
-        if not inside:
-            raise invalid(field, "leads out of the working directory")
+def _check_inside(working_dir: Path, field: str, name: str) -> None:
+    try:
+        inside = (working_dir / name).resolve().is_relative_to(working_dir)
+    except (OSError, RuntimeError) as error:
+        raise invalid(field, f"cannot be used: {error}") from error
+    if not inside:
+        raise invalid(field, "leads out of the working directory")
 
 
 def _outside(working_dir: str) -> ProblemError:

@@ -63,9 +63,6 @@ async def start_continuous(
             Pattern(data.completion.pattern)
         except ValueError as error:
             raise invalid("completion.pattern", str(error)) from error
-    if data.working_dir is not None:
-        await _check_place(data.working_dir, door)
-        await asyncio.to_thread(check_inside, data.working_dir, data.named_paths)
     return await _accept(data, Headers(key, traceparent, tracestate), door)
 
 
@@ -86,7 +83,8 @@ async def _accept(data: AnyRequest, headers: Headers, door: Door) -> Response[Ac
     if isinstance(data.agent, CommandAgent) and not data.agent.command[0]:
         raise invalid("agent.command.0", "must name a program")
     if data.working_dir is not None:
-        await asyncio.to_thread(check_place, data.working_dir, door.roots)
+        paths = data.named_paths if isinstance(data, ContinuousRunRequest) else ()
+        await asyncio.to_thread(check_place, data.working_dir, door.roots, paths)
     key = headers.idempotency_key
     if key is not None and not (0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", f"must be 1 to {KEY_LIMIT} printable ASCII characters")

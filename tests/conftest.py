@@ -3,7 +3,8 @@
 from collections.abc import Generator
 
 import pytest
-from service import Service, running
+
+from tests.service import Service, running
 
 
 @pytest.fixture(scope="session")

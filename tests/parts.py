@@ -1,4 +1,4 @@
-"""Real parts for tests, started here: a Redis that can be killed and comes back, run ids, and waiting with a deadline."""
+"""Real parts for tests: a Redis that can be killed and comes back, run ids, and waiting with a deadline."""
 
 import asyncio
 import contextlib

@@ -129,6 +129,18 @@ class ContinuousRunRequest(StartRequest):
         return PromptSpec(template=self.prompt) if isinstance(self.prompt, str) else self.prompt
 
     @property
+    def named_paths(self) -> list[tuple[str, str]]:
+        """Every path in the working directory that the request names, with the field that names it."""
+        lists = {
+            "prompt.state_files": self.prompt_spec.state_files,
+            "prompt.reference_files": self.prompt_spec.reference_files,
+            "watch.logs": self.watch.logs or [],
+        }
+        log = [("completion.log", self.completion.log)] if self.completion.log else []
+        listed = [(f"{field}.{at}", path) for field, paths in lists.items() for at, path in enumerate(paths)]
+        return [*log, ("completion.stop_file", self.completion.stop_file), *listed]
+
+    @property
     def watched_logs(self) -> list[str]:
         """`watch.logs`, or the log and the state files that the request names."""
         if self.watch.logs is not None:

@@ -3,7 +3,8 @@
 from cody.store.controls import Control, ControlStore, IllegalControl
 from cody.store.database import Database, DatabaseGone
 from cody.store.responses import Projection, ResponseStore
-from cody.store.runs import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, RunStore
+from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow
+from cody.store.runs import RunStore
 from cody.store.schema import migrate
 from cody.store.turns import TurnStore
 

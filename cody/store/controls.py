@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select
 
 from cody.contract.lifecycle import Action, PauseMode, RunStatus, transition
 from cody.store.database import Database
@@ -31,11 +30,11 @@ class Control:
     requested_at: int
 
 
-async def pending(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[Control]]:
+def pending(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Control]]:
     """The pending controls of these runs, in order."""
     query = select(controls).where(controls.c.run_id.in_(run_ids)).order_by(controls.c.id)
     found: dict[str, list[Control]] = {}
-    for row in (await connection.execute(query)).mappings():
+    for row in connection.execute(query).mappings():
         found.setdefault(row["run_id"], []).append(Control(**row))
     return found
 
@@ -54,28 +53,30 @@ class ControlStore:
         None if there is no such run; IllegalControl if its status does not allow the action. The verdict and the
         control are one transaction, so two clients cannot both resume the same pause.
         """
-        async with self._db.write() as connection:
+
+        def work(connection: Connection) -> tuple[RunStatus, list[Control]] | None:
             query = select(runs.c.status).where(runs.c.id == run_id, runs.c.confirmed.is_(True)).with_for_update()
-            status: RunStatus | None = (await connection.execute(query)).scalar_one_or_none()
+            status: RunStatus | None = connection.execute(query).scalar_one_or_none()
             if status is None:
                 return None
-            waiting = (await pending(connection, [run_id])).get(run_id, [])
+            waiting = pending(connection, [run_id]).get(run_id, [])
             for control in waiting:
                 status = transition(status, control.action) or status
             after = transition(status, action)
             if after is None:
                 raise IllegalControl(status)
             values = {"run_id": run_id, "action": action, "mode": mode, "reason": reason, "requested_at": at}
-            given = await connection.execute(controls.insert().values(**values).returning(controls.c.id))
+            given = connection.execute(controls.insert().values(**values).returning(controls.c.id))
             return after, [*waiting, Control(given.scalar_one(), run_id, action, mode, reason, at)]
+
+        return await self._db.write(work)
 
     async def withdraw(self, control_id: int) -> None:
         """The signal could not be sent and the client was told so."""
-        async with self._db.write() as connection:
-            await connection.execute(delete(controls).where(controls.c.id == control_id))
+        query = delete(controls).where(controls.c.id == control_id)
+        await self._db.write(lambda connection: connection.execute(query))
 
     async def overdue(self, older_than: int) -> dict[str, list[Control]]:
         """By run, the controls that have been waiting since before `older_than` (and those behind them)."""
         query = select(controls.c.run_id).where(controls.c.requested_at < older_than).distinct()
-        async with self._db.read() as connection:
-            return await pending(connection, list((await connection.execute(query)).scalars()))
+        return await self._db.read(lambda connection: pending(connection, list(connection.execute(query).scalars())))

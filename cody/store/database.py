@@ -1,111 +1,136 @@
-"""One database, SQLite or PostgreSQL, and its two kinds of transaction."""
+"""One database, SQLite or PostgreSQL, and its two kinds of transaction.
+
+A transaction is a plain function of a connection. PostgreSQL runs it on SQLAlchemy's asyncio engine. SQLite runs it
+whole in a thread: statement by statement through an event loop, a transaction would hold the only write lock many times
+as long as it works, and every other process would wait for it.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from time import monotonic
-from typing import Any
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import Table
-from sqlalchemy.util import await_only
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
 
 DatabaseGone = (OperationalError, InterfaceError, ConnectionError)
 """The database is away or busy beyond patience: worth trying again."""
 
-__all__ = ["DBAPIError", "Database", "DatabaseGone"]
-
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _BUSY_SECONDS = 30.0
 _POLL_SECONDS = 0.001
 _READERS = 4
-"""Connections that read; each is a thread, and SQLite's readers are quick."""
+"""Threads that read; SQLite's readers are quick, and wait for nobody."""
 
 
 class Database:
-    """An engine with `read` and `write` transactions; one per process."""
+    """`read` and `write` transactions on one database; one per process."""
 
     def __init__(self, url: str) -> None:
-        scheme, _, rest = url.partition("://")
-        self.is_sqlite = scheme == "sqlite"
-        address = f"{_DRIVERS[scheme]}://{rest}"
-        if not self.is_sqlite:
-            self._readers = self._writers = create_async_engine(address, pool_pre_ping=True)
-            return
-        self._readers = _sqlite(address, _BUSY_SECONDS, _begin, _READERS)
-        # SQLite has one writer. Within the process waiting for it is a lock; between processes its own busy handler
-        # sleeps up to 100 ms at a time, so a writer asks for itself, and often.
-        self._one_writer = asyncio.Lock()
-        self._writers = _sqlite(address, 0, _begin_writing, 1)
+        self.is_sqlite = url.startswith("sqlite:")
+        if self.is_sqlite:
+            self._backend: _Sqlite | _Postgres = _Sqlite(url)
+        else:
+            self._backend = _Postgres(url)
 
     def insert(self, table: Table) -> Any:
         """An INSERT with the dialect's ON CONFLICT, which both have in the same form."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection]:
-        """A consistent look."""
-        async with self._readers.begin() as connection:
-            yield connection
+    async def read(self, work: Work[T]) -> T:
+        """Do `work` on a consistent look."""
+        return await self._backend.read(work)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncGenerator[AsyncConnection]:
-        """A transaction that takes SQLite's write lock at its start, so that what it reads stays true."""
-        if not self.is_sqlite:
-            async with self._writers.begin() as connection:
-                yield connection
-            return
-        async with self._one_writer, self._writers.begin() as connection:
-            yield connection
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` and commit. On SQLite it is the only writer from its start on, so what it reads stays true."""
+        return await self._backend.write(work)
 
     async def ping(self) -> None:
         """Raise DatabaseGone if the database does not answer."""
-        async with self.read() as connection:
-            await connection.exec_driver_sql("SELECT 1")
+        await self.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._readers.dispose()
-        await self._writers.dispose()
+        await self._backend.close()
 
 
-def _sqlite(address: str, busy_seconds: float, begin: Any, connections: int) -> AsyncEngine:
+class _Postgres:
+    def __init__(self, url: str) -> None:
+        self._engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:", 1), pool_pre_ping=True)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self.write(work)
+
+    async def write(self, work: Work[T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class _Sqlite:
+    def __init__(self, url: str) -> None:
+        self._readers = _engine(url, _begin)
+        self._writers = _engine(url, _begin_writing)
+        self._reading = ThreadPoolExecutor(_READERS, "sqlite-read")
+        self._writing = ThreadPoolExecutor(1, "sqlite-write")
+
+    async def read(self, work: Work[T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reading, _in_transaction, self._readers, work)
+
+    async def write(self, work: Work[T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writing, _in_transaction, self._writers, work)
+
+    async def close(self) -> None:
+        for pool in (self._reading, self._writing):
+            await asyncio.to_thread(pool.shutdown)
+        self._readers.dispose()
+        self._writers.dispose()
+
+
+def _in_transaction(engine: Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _engine(url: str, begin: Callable[[Connection], None]) -> Engine:
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the BEGIN of `begin` is the only one
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
-        cursor.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
         cursor.close()
 
-    # The first connection of all turns WAL on, for which it may have to wait whatever it is for.
-    engine = create_async_engine(
-        address,
-        connect_args={"timeout": _BUSY_SECONDS},
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=_BUSY_SECONDS,
-    )
-    event.listen(engine.sync_engine, "connect", prepare)
-    event.listen(engine.sync_engine, "begin", begin)
+    arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=arguments, pool_size=_READERS, max_overflow=0)
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
     return engine
 
 
-def _begin(connection: Any) -> None:
+def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def _begin_writing(connection: Any) -> None:
-    deadline = monotonic() + _BUSY_SECONDS
+def _begin_writing(connection: Connection) -> None:
+    """Wait for the write lock. SQLite's own busy handler sleeps up to 100 ms at a time, so ask often instead."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except OperationalError as error:
-            if "locked" not in str(error.orig) or monotonic() > deadline:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
                 raise
+            time.sleep(_POLL_SECONDS)
         else:
             return
-        await_only(asyncio.sleep(_POLL_SECONDS))

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select, update
 
 from cody.contract.cursor import Cursor
 from cody.contract.items import Item
@@ -40,16 +39,19 @@ class ResponseStore:
     async def save(self, projection: Projection) -> bool:
         """Save, unless what is saved is at the same place or further: a projector that was replaced changes nothing."""
         cursor = Cursor.parse(projection.checkpoint.cursor)
-        async with self._db.write() as connection:
-            before = await _saved(connection, projection.header.id)
+
+        def work(connection: Connection) -> bool:
+            before = _saved(connection, projection.header.id)
             if before is not None and Cursor.parse(before.cursor).seq >= cursor.seq:
                 return False
-            await self._save_header(connection, projection, cursor)
-            await self._save_items(connection, projection)
-            await _advance_run(connection, projection, before, cursor)
+            self._save_header(connection, projection, cursor)
+            self._save_items(connection, projection)
+            _advance_run(connection, projection, before, cursor)
             return True
 
-    async def _save_header(self, connection: AsyncConnection, projection: Projection, cursor: Cursor) -> None:
+        return await self._db.write(work)
+
+    def _save_header(self, connection: Connection, projection: Projection, cursor: Cursor) -> None:
         header = projection.header
         values = {
             "cursor_seq": cursor.seq,
@@ -60,12 +62,12 @@ class ResponseStore:
             id=header.id, run_id=projection.run_id, turn=projection.turn, thread_id=header.thread_id,
             created_at=header.created_at, **values,
         )  # fmt: skip
-        await connection.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
+        connection.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
 
-    async def _save_items(self, connection: AsyncConnection, projection: Projection) -> None:
+    def _save_items(self, connection: Connection, projection: Projection) -> None:
         response_id, changes = projection.header.id, projection.changes
         if changes.emptied:
-            await connection.execute(delete(items).where(items.c.response_id == response_id))
+            connection.execute(delete(items).where(items.c.response_id == response_id))
         rows = [
             {"response_id": response_id, "position": position, "item": _ITEM.dump_json(item).decode()}
             for position, item in changes.items
@@ -75,17 +77,20 @@ class ResponseStore:
             row = row.on_conflict_do_update(
                 index_elements=["response_id", "position"], set_={"item": row.excluded.item}
             )
-            await connection.execute(row, rows)
+            connection.execute(row, rows)
 
     async def load(self, response_id: str) -> tuple[Response, Checkpoint] | None:
         """What a projector goes on from."""
-        async with self._db.read() as connection:
+
+        def work(connection: Connection) -> tuple[Response, Checkpoint] | None:
             query = select(responses).where(responses.c.id == response_id)
-            row = (await connection.execute(query)).mappings().first()
+            row = connection.execute(query).mappings().first()
             if row is None:
                 return None
-            (response,) = await _whole(connection, [row])
+            (response,) = _whole(connection, [row])
             return response, Checkpoint.model_validate_json(row["checkpoint"])
+
+        return await self._db.read(work)
 
     async def get(self, response_id: str) -> Response | None:
         """One response."""
@@ -101,33 +106,39 @@ class ResponseStore:
 
     async def _select(self, condition: Any) -> list[Response]:
         order = (responses.c.created_at, responses.c.run_id, responses.c.turn)
-        async with self._db.read() as connection:
-            rows = (await connection.execute(select(responses).where(condition).order_by(*order))).mappings().all()
-            return await _whole(connection, rows)
+
+        def work(connection: Connection) -> list[Response]:
+            rows = connection.execute(select(responses).where(condition).order_by(*order)).mappings().all()
+            return _whole(connection, rows)
+
+        return await self._db.read(work)
 
     async def replace(self, run_id: str, documents: Sequence[tuple[Response, Checkpoint]]) -> None:
         """Put documents that were folded anew in the place of what is saved."""
-        async with self._db.write() as connection:
+
+        def work(connection: Connection) -> None:
             old = select(responses.c.id).where(responses.c.run_id == run_id)
-            await connection.execute(delete(items).where(items.c.response_id.in_(old)))
-            await connection.execute(delete(responses).where(responses.c.run_id == run_id))
+            connection.execute(delete(items).where(items.c.response_id.in_(old)))
+            connection.execute(delete(responses).where(responses.c.run_id == run_id))
             for response, checkpoint in documents:
                 changes = Changes(emptied=True, items=list(enumerate(response.output_items)))
                 projection = Projection(run_id, response.turn, response, checkpoint, changes, None, response.updated_at)
-                await self._save_header(connection, projection, Cursor.parse(checkpoint.cursor))
-                await self._save_items(connection, projection)
+                self._save_header(connection, projection, Cursor.parse(checkpoint.cursor))
+                self._save_items(connection, projection)
+
+        await self._db.write(work)
 
 
-async def _saved(connection: AsyncConnection, response_id: str) -> Checkpoint | None:
+def _saved(connection: Connection, response_id: str) -> Checkpoint | None:
     query = select(responses.c.checkpoint).where(responses.c.id == response_id).with_for_update()
-    text = (await connection.execute(query)).scalar_one_or_none()
+    text = connection.execute(query).scalar_one_or_none()
     return None if text is None else Checkpoint.model_validate_json(text)
 
 
-async def _whole(connection: AsyncConnection, rows: Sequence[Any]) -> list[Response]:
+def _whole(connection: Connection, rows: Sequence[Any]) -> list[Response]:
     query = select(items).where(items.c.response_id.in_([row["id"] for row in rows])).order_by(items.c.position)
     found: dict[str, list[Item]] = {}
-    for item in (await connection.execute(query)).mappings():
+    for item in connection.execute(query).mappings():
         found.setdefault(item["response_id"], []).append(_ITEM.validate_json(item["item"]))
     return [
         Response.model_validate_json(row["header"]).model_copy(update={"output_items": tuple(found.get(row["id"], ()))})
@@ -135,14 +146,12 @@ async def _whole(connection: AsyncConnection, rows: Sequence[Any]) -> list[Respo
     ]
 
 
-async def _advance_run(
-    connection: AsyncConnection, projection: Projection, before: Checkpoint | None, cursor: Cursor
-) -> None:
+def _advance_run(connection: Connection, projection: Projection, before: Checkpoint | None, cursor: Cursor) -> None:
     """Move the run's figures by what this save adds, so that a replayed event adds nothing."""
     old, new = before or Checkpoint(cursor="0-0"), projection.checkpoint
     told, tells = old.tally.total if before else Tokens(), new.tally.total
     run = runs.c
-    await connection.execute(
+    connection.execute(
         update(runs)
         .where(run.id == projection.run_id, run.cursor_seq < cursor.seq)
         .values(

@@ -17,13 +17,12 @@ _LOCK = 0x636F6479
 
 async def migrate(database: Database) -> None:
     """Run what migrations are missing, in one transaction."""
-    async with database.write() as connection:
-        if not database.is_sqlite:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        await connection.run_sync(_upgrade)
+    await database.write(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = alembic_config()
     here = MigrationContext.configure(connection).get_current_revision()
     if here != ScriptDirectory.from_config(config).get_current_head():

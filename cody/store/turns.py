@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import AsyncIterator
+from functools import partial
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from cody.store.database import Database
 from cody.store.tables import outputs, prompts
@@ -23,9 +24,12 @@ class TurnStore:
         """
         values = {"run_id": run_id, "turn": turn, "attempt": attempt, "owner": owner, "text": prompt}
         place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
-        async with self._db.write() as connection:
-            await connection.execute(self._db.insert(prompts).values(**values).on_conflict_do_nothing())
-            return (await connection.execute(select(prompts.c.owner).where(place))).scalar_one() == owner
+
+        def work(connection: Connection) -> bool:
+            connection.execute(self._db.insert(prompts).values(**values).on_conflict_do_nothing())
+            return connection.execute(select(prompts.c.owner).where(place)).scalar_one() == owner
+
+        return await self._db.write(work)
 
     async def prompt(self, run_id: str, turn: int, attempt: int | None) -> str | None:
         """The prompt of an attempt, the newest unless told."""
@@ -33,22 +37,19 @@ class TurnStore:
         query = select(prompts.c.text).where(place).order_by(prompts.c.attempt.desc()).limit(1)
         if attempt is not None:
             query = query.where(prompts.c.attempt == attempt)
-        async with self._db.read() as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
+        return await self._db.read(lambda connection: connection.execute(query).scalar_one_or_none())
 
     async def keep_output(self, run_id: str, turn: int, attempt: int, part: int, data: bytes) -> None:
         """Keep the next part of an attempt's output; a part that is there already stays."""
         row = self._db.insert(outputs).values(
             run_id=run_id, turn=turn, attempt=attempt, part=part, data=zlib.compress(data, 1)
         )
-        async with self._db.write() as connection:
-            await connection.execute(row.on_conflict_do_nothing())
+        await self._db.write(lambda connection: connection.execute(row.on_conflict_do_nothing()))
 
     async def newest_attempt(self, run_id: str, turn: int) -> int | None:
         """The newest attempt of a turn that left a prompt, which is every one that began."""
         query = select(func.max(prompts.c.attempt)).where(prompts.c.run_id == run_id, prompts.c.turn == turn)
-        async with self._db.read() as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
+        return await self._db.read(lambda connection: connection.execute(query).scalar_one_or_none())
 
     async def output(self, run_id: str, turn: int, attempt: int) -> AsyncIterator[bytes]:
         """An attempt's output, part by part."""
@@ -57,9 +58,12 @@ class TurnStore:
             query = select(outputs.c.data).where(
                 outputs.c.run_id == run_id, outputs.c.turn == turn, outputs.c.attempt == attempt, outputs.c.part == part
             )
-            async with self._db.read() as connection:
-                data = (await connection.execute(query)).scalar_one_or_none()
+            data = await self._db.read(partial(_scalar, query))
             if data is None:
                 return
             yield zlib.decompress(data)
             part += 1
+
+
+def _scalar(query: Select[bytes], connection: Connection) -> bytes | None:
+    return connection.execute(query).scalar_one_or_none()

@@ -57,12 +57,15 @@ class _Ring:
                 waiter.set_result(None)
         self._waiting.clear()
 
-    async def wait(self, seconds: float) -> None:
-        """Return when something came, or after `seconds`."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
-        await asyncio.wait((waiter,), timeout=seconds)
-        self._waiting.discard(waiter)
+    @contextmanager
+    def bell(self) -> Generator["asyncio.Future[None]"]:
+        """What rings when something comes from now on; to be asked for before looking at what is there."""
+        bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(bell)
+        try:
+            yield bell
+        finally:
+            self._waiting.discard(bell)
 
 
 class Follower:
@@ -75,32 +78,34 @@ class Follower:
         self._log = log
 
     async def take(self, seconds: float) -> Sequence[Entry]:
-        """All that is ready after this place, at once; nothing if nothing comes for `seconds`.
+        """All that is ready after this place, at once; nothing if nothing comes for `seconds`, or the hub stirs.
 
         Raises Trimmed when Redis lost what comes next, RedisGone when it has to be asked and is away.
         """
+        with self._ring.bell() as bell:
+            found = await self._look()
+            if not found:
+                await asyncio.wait((bell,), timeout=seconds)
+                found = self._ready()
+        if found:
+            self.seq = found[-1].seq
+        return found
+
+    async def _look(self) -> Sequence[Entry]:
+        """What is there after this place: in the ring, or in Redis where the ring does not reach."""
         ring = self._ring
         if ring.base is not None and self.seq + 1 >= ring.base:
-            if not self._ready():
-                await ring.wait(seconds)
-            return self._moved(self._ready())
+            return self._ready()
         found = await self._log.after(self.run_id, self.seq, READ_COUNT)
         if found and found[0].seq != self.seq + 1 and found[0].type != "log_gap":
             raise Trimmed(f"{self.run_id}: SEQ {self.seq + 1} to {found[0].seq - 1}")
-        if not found:
-            await ring.wait(seconds)
-        return self._moved(found)
+        return found
 
     def _ready(self) -> Sequence[Entry]:
         base = self._ring.base
         if base is None or self.seq + 1 < base:
             return ()
         return self._ring.entries[self.seq + 1 - base :]
-
-    def _moved(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        if entries:
-            self.seq = entries[-1].seq
-        return entries
 
 
 class Hub:

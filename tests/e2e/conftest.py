@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from service import Run, Service, running
+
+from tests.service import Run, Service, running
 
 OwnService = Callable[..., AbstractContextManager[Service]]
 

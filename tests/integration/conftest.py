@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
-from tests.parts import RedisServer, connected, running_redis
 
 from cody.store import Store
 from cody.stream.log import Log
+from tests.parts import RedisServer, connected, running_redis
 
 
 @pytest.fixture(scope="session")

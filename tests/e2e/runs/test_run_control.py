@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from service import Run, Service, eventually
+
 from tests.e2e.runs.checks import check_ended, processes_of, types
 
 LIFE = ("run_pausing", "run_paused", "run_resumed", "run_cancelling", "run_cancelled", "run_completed")
@@ -172,7 +172,7 @@ def test_a_run_whose_workflow_was_terminated_is_found_and_closed(service: Servic
 
 
 def test_random_controls_leave_no_run_stuck_and_no_process_alive(service: Service):
-    chance = random.Random(7)  # noqa: S311 - repeatable on purpose
+    chance = random.Random(7)
     runs = [service.start("sleep 0.05", max_turns=4) for _ in range(12)]
     for _ in range(120):
         run = chance.choice(runs)

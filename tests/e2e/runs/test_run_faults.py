@@ -4,6 +4,7 @@ import signal
 
 import httpx
 from service import Service, eventually
+
 from tests.e2e.conftest import OwnService
 from tests.e2e.runs.checks import check_ended, processes_of, types
 

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from service import Run, Service
+
 from tests.e2e.runs.checks import check_ended
 
 

@@ -1,8 +1,8 @@
 """Runs as their users see them: turns, their events, and how a run finds its end."""
 
 import pytest
-
 from service import Service, eventually
+
 from tests.e2e.runs.checks import check_ended, types
 
 

@@ -4,14 +4,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.parts import RedisServer, connected, new_run_id, until
-from tests.integration.stream.stream_bench import AT, TRACE, aborted, assert_lawful, events, place, running, say, speaker, text, whole
-from tests.integration.stream.stream_proxy import proxy_to
 
 from cody.contract.payloads import ResponseDone, RunChanged
 from cody.stream.ends import Said, append_lifecycle, append_next, end_attempt
 from cody.stream.log import Fence, Log
 from cody.stream.writer import AttemptWriter, Fenced
+from tests.integration.stream.stream_bench import (
+    AT,
+    TRACE,
+    aborted,
+    assert_lawful,
+    events,
+    place,
+    running,
+    say,
+    speaker,
+    text,
+    whole,
+)
+from tests.integration.stream.stream_proxy import proxy_to
+from tests.parts import RedisServer, connected, new_run_id, until
 
 LAST_WORDS = ["response_done", "turn_aborted_by_user"]
 
@@ -152,10 +164,10 @@ async def test_lifecycle_events_are_appended_once_however_often_they_are_told(lo
 
 async def test_lifecycle_events_are_refused_aloud_after_the_end_and_after_a_hole(log: Log) -> None:
     run_id = new_run_id()
-    with pytest.raises(RuntimeError, match="refused.*run_started.*hole"):
+    with pytest.raises(RuntimeError, match=r"refused.*run_started.*hole"):
         await append_lifecycle(log, speaker(run_id), 2, changed("run_started"))
     await append_lifecycle(log, speaker(run_id), 1, changed("run_failed"))
-    with pytest.raises(RuntimeError, match="refused.*run_paused.*terminal"):
+    with pytest.raises(RuntimeError, match=r"refused.*run_paused.*terminal"):
         await append_lifecycle(log, speaker(run_id), 2, changed("run_paused"))
 
     assert await types(log, run_id) == ["run_failed"]

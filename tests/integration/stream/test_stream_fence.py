@@ -7,13 +7,13 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.parts import RedisServer, connected, new_run_id
-from tests.integration.stream.stream_bench import assert_lawful, events, place, say, speaker, whole
 
 from cody.contract.cursor import turn_and_attempt
 from cody.contract.events import ATTEMPT_ENDS, TERMINAL
 from cody.stream.keys import fence_key, log_key
 from cody.stream.log import Fence, Log, Outcome
+from tests.integration.stream.stream_bench import assert_lawful, events, place, say, speaker, whole
+from tests.parts import RedisServer, connected, new_run_id
 
 RUN = 0
 WRITERS = (RUN, 1001, 1002, 2001)

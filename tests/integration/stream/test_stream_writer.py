@@ -5,12 +5,24 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from tests.parts import RedisServer, connected, new_run_id, until
-from tests.integration.stream.stream_bench import AT, aborted, assert_lawful, events, place, running, say, speaker, text, told, whole
-from tests.integration.stream.stream_proxy import proxy_to
 
 from cody.stream.log import Appended, Log
 from cody.stream.writer import BATCH_BYTES, BATCH_EVENTS, ROOM_BYTES, AttemptWriter, Fenced
+from tests.integration.stream.stream_bench import (
+    AT,
+    aborted,
+    assert_lawful,
+    events,
+    place,
+    running,
+    say,
+    speaker,
+    text,
+    told,
+    whole,
+)
+from tests.integration.stream.stream_proxy import proxy_to
+from tests.parts import RedisServer, connected, new_run_id, until
 
 
 class WatchedLog(Log):
@@ -219,9 +231,7 @@ async def test_two_attempts_at_once_and_then_a_third(log: Log) -> None:
         await asyncio.gather(writer.run(), live(writer, start_after))
 
     before = time.monotonic()
-    done = await asyncio.gather(
-        *(write(writer, 100 * n) for n, writer in enumerate(writers)), return_exceptions=True
-    )
+    done = await asyncio.gather(*(write(writer, 100 * n) for n, writer in enumerate(writers)), return_exceptions=True)
     assert time.monotonic() - before < 10
 
     entries = await whole(log, run_id)
