@@ -49,7 +49,8 @@ def run_not_found(run_id: str) -> ProblemError:
 
 def unavailable(part: str, error: object) -> ProblemError:
     """A part is away; `part` is temporal, redis or database."""
-    return problem(503, f"{part}_unavailable", f"{part} is not available: {str(error)[:300] or type(error).__name__}")
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    return problem(503, f"{part}_unavailable", f"{part} is not available: {said[:300]}")
 
 
 def answer(body: e.Problem, headers: dict[str, str] | None = None) -> Response[bytes]:

@@ -15,10 +15,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -381,15 +382,35 @@ class Service:
 
     @contextmanager
     def frozen(self, name: str) -> Generator[None]:
-        """Every process of the part is stopped (SIGSTOP) for as long as the context lasts."""
+        """Every process of the part is stopped (SIGSTOP) for as long as the context lasts.
+
+        A worker is stopped between its writes: SQLite's lock would stop the API too if a frozen process held it.
+        """
         processes = [self.part(name), *self.parts(name)[1:]]
-        for process in processes:
-            process.suspend()
+
+        def freeze() -> bool:
+            for process in processes:
+                process.suspend()
+            if name != "worker" or not self._database_is_locked():
+                return True
+            for process in processes:
+                process.resume()
+            return False
+
         try:
+            eventually(freeze, what=f"{name} stopped without a lock")
             yield
         finally:
             for process in processes:
                 process.resume()
+
+    def _database_is_locked(self) -> bool:
+        with closing(sqlite3.connect(self.data_dir / "cody.db", timeout=1)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+        return False
 
     @contextmanager
     def redis(self) -> Generator["redis.Redis"]:
