@@ -6,15 +6,19 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import click
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from cody.settings import Settings, SettingsError, load
 from cody.store import DatabaseGone, Store
 from cody.stream.connection import RedisError, connect
 from cody.stream.log import Log
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 5.0
 """How long a part may take to come up; with `cody dev` and containers all start at once."""
 
 
@@ -34,7 +38,7 @@ def fail_fast() -> Generator[Settings]:
 
 async def open_store(settings: Settings) -> Store:
     """The store, once all three parts answer and the schema is up to date."""
-    await _until_reachable("TEMPORAL_ADDRESS", settings.temporal_address)
+    await _until_temporal(settings.temporal_address, settings.temporal_namespace)
     await _until_redis(settings.redis_url)
     store = Store(settings.database_url)
     try:
@@ -60,18 +64,20 @@ async def _until_redis(url: str) -> None:
         await redis.aclose()
 
 
-async def _until_reachable(name: str, address: str) -> None:
-    host, _, port = address.rpartition(":")
+async def _until_temporal(address: str, namespace: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
+    request = DescribeNamespaceRequest(namespace=namespace)
     while True:
         try:
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except OSError as error:
+            client = await Client.connect(address, namespace=namespace)
+            await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=PATIENCE_SECONDS))
+        except (RPCError, RuntimeError) as error:  # the SDK reports a refused connection as a RuntimeError
             if time.monotonic() > deadline:
-                raise PartMissing(f"{name}: {address} does not answer: {error}") from error
+                message = f"TEMPORAL_ADDRESS: namespace {namespace} at {address} does not answer: {error}"
+                raise PartMissing(message) from error
             await asyncio.sleep(0.1)
         else:
-            return writer.close()
+            return
 
 
 def _masked(url: str) -> str:

@@ -23,7 +23,7 @@ from cody.agents.base import OutputLimits
 from cody.agents.keepers import Keepers
 from cody.agents.registry import agent_for
 from cody.agents.sweep import sweep_dead_workers
-from cody.cli.service import PartMissing, fail_fast, logging_to_stderr, open_store
+from cody.cli.service import fail_fast, logging_to_stderr, open_store
 from cody.contract import tasks as t
 from cody.settings import Settings
 from cody.store import Store
@@ -62,7 +62,9 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:
-        client = await _connect(settings)
+        client = await Client.connect(
+            settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+        )
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(hub.run())
             workers = make_workers(client, settings, store, redis, hub, keepers)
@@ -76,15 +78,6 @@ async def _work(settings: Settings) -> None:
         await redis.aclose()
         await blocking.aclose()
         await store.close()
-
-
-async def _connect(settings: Settings) -> Client:
-    try:
-        return await Client.connect(
-            settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
-        )
-    except RuntimeError as error:
-        raise PartMissing(f"TEMPORAL_ADDRESS: {settings.temporal_address} does not answer: {error}") from error
 
 
 def make_workers(

@@ -5,21 +5,17 @@ import pytest
 from tests.e2e.api.api_checks import problem
 from tests.service import Run, Service
 
-LONG = "x" * 10_000
+NOWHERE = """
+/ /nope /api /api/nope /api/runs/x/nope /schema/nope /schema/swagger /health /health/x
+/api/runs/a/b /api/runs/a%2Fb /api/runs/a%2fb/status /api/runs/%2e%2e/%2e%2e /api/runs/x/turns/y/output
+/api/responses /api/threads /api/responses/a/b /api/threads/a%2Fb /api/runs/x/turns/1.5/prompt
+"""
+IDS = """
+.. . %2e%2e %00 %ff %ed%a0%80 % %zz {x} * %20 '%20OR%201=1 a:b run_ %F0%9F%98%80 a%0Ab a%0D%0AX-Evil:%201 __proto__ -1
+"""
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/nope", "/api", "/api/nope", "/api/runs/x/nope", "/schema/nope", "/schema/swagger", "/health", "/health/x"]
-    + [
-        "/api/runs/a/b",
-        "/api/runs/a%2Fb",
-        "/api/runs/a%2fb/status",
-        "/api/runs/%2e%2e/%2e%2e",
-        "/api/runs/x/turns/y/output",
-    ]
-    + ["/api/responses", "/api/threads", "/api/responses/a/b", "/api/threads/a%2Fb", "/api/runs/x/turns/1.5/prompt"],
-)
+@pytest.mark.parametrize("path", NOWHERE.split())
 def test_a_path_that_is_none_is_404(service: Service, path: str):
     with service.open(path) as answer:
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json"), answer.body()
@@ -27,11 +23,7 @@ def test_a_path_that_is_none_is_404(service: Service, path: str):
 
 
 @pytest.mark.parametrize("route", ["/api/runs/%s", "/api/responses/%s", "/api/threads/%s", "/api/runs/%s/stream"])
-@pytest.mark.parametrize(
-    "name",
-    ["..", ".", "%2e%2e", "%00", "%ff", "%ed%a0%80", "%", "%zz", "{x}", "*", "%20", "'%20OR%201=1", "a:b", "run_", LONG]
-    + ["%F0%9F%98%80", "a%0Ab", "a%0D%0AX-Evil:%201", "__proto__", "-1"],
-)
+@pytest.mark.parametrize("name", [*IDS.split(), "x" * 10_000])
 def test_an_id_that_is_none_is_404(service: Service, route: str, name: str):
     with service.open(route % name) as answer:
         assert answer.status == 404, answer.body()

@@ -1,0 +1,89 @@
+"""Whether the service and its parts are up, what it answers when one is not, and its figures."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.api.api_checks import problem
+from tests.e2e.conftest import OwnService
+from tests.service import Service, eventually
+
+
+def test_a_healthy_service(service: Service):
+    for path in ("/health/live", "/health/ready"):
+        answer = service.http.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_metrics_are_prometheus_text(service: Service):
+    service.start("true").wait("completed")
+    answer = service.http.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert answer.headers["content-type"].count("charset") == 1
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    runs = {sample.labels["status"]: sample.value for sample in families["cody_runs"].samples}
+    assert runs["completed"] >= 1
+    assert families["cody_hub_clients"].samples[0].value == 0
+
+
+@pytest.mark.parametrize("part", ["redis", "temporal"])
+def test_readiness_names_the_part_that_is_down_and_recovers(own_service: OwnService, part: str):
+    with own_service() as service:
+        run = service.start("while test ! -e go; do sleep 0.02; done")
+        run.wait("running")
+        with service.frozen(part):
+            answer = eventually(lambda: _down(service), 15, f"{part} down")
+            assert part in problem(answer, 503, f"{part}_unavailable")["detail"]
+            assert answer.headers["retry-after"]
+            assert service.http.get("/health/live").status_code == 200
+            # What only needs the database goes on.
+            assert run.snapshot()["status"] == "running"
+            assert [each["run_id"] for each in service.listed()] == [run.id]
+            if part == "temporal":
+                _temporal_away(service, run.path)
+        eventually(lambda: service.http.get("/health/ready").status_code == 200, 30)
+        (run.dir / "go").touch()
+        assert run.wait("completed", seconds=60)
+        if part == "temporal":
+            again = service.post({**service.body("true"), "working_dir": str(service.root), "max_turns": 1}, key="away")
+            assert again.status_code == 202, again.text
+            eventually(lambda: service.http.get(again.headers["location"]).json()["status"] == "completed", 60)
+            assert len(list(service.listed())) == 2
+
+
+def _down(service: Service):
+    answer = service.http.get("/health/ready")
+    return answer if answer.status_code == 503 else None
+
+
+def _temporal_away(service: Service, path: str) -> None:
+    """A start and a control whose outcome is unknown are 503; neither is half done."""
+    body = {**service.body("true"), "working_dir": str(service.root), "max_turns": 1}
+    answer = service.post(body, key="away")
+    problem(answer, 503, "temporal_unavailable")
+    assert answer.headers["retry-after"]
+    assert len(list(service.listed())) == 1
+    answer = service.http.post(f"{path}/cancel")
+    problem(answer, 503, "temporal_unavailable")
+    assert service.http.get(path).json()["status"] == "running"
+
+
+def test_a_part_that_was_killed_comes_back(own_service: OwnService):
+    with own_service() as service:
+        for part in ("api", "redis", "worker"):
+            process = service.part(part)
+            process.kill()
+            eventually(lambda name=part, old=process.pid: service.part(name).pid != old, 20)
+        eventually(lambda: _ready(service), 30)
+        assert service.start("true").wait("completed", seconds=60)
+
+
+def _ready(service: Service) -> bool:
+    try:
+        return service.http.get("/health/ready").status_code == 200
+    except OSError:
+        return False
+    except Exception as error:
+        if type(error).__module__.startswith("httpx"):
+            return False
+        raise

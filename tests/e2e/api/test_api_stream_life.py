@@ -1,0 +1,71 @@
+"""How long a stream lives: silence, its longest time, Redis away, and the end of the service."""
+
+import time
+
+from tests.e2e.conftest import OwnService
+from tests.service import Frame, Service
+
+WAITING = "while test ! -e go; do sleep 0.02; done; echo gone"
+
+
+def test_silence_is_filled_and_redis_may_be_away(own_service: OwnService):
+    with own_service({"CODY_SSE_KEEPALIVE_SECONDS": "0.5"}) as service:
+        run = service.start(WAITING)
+        with run.stream() as stream:
+            stream.until(lambda frame: frame.event == "response_start")
+            began = time.monotonic()
+            for _ in range(3):
+                assert stream.until(_silent, 5).raw == ": keepalive\n\n"
+            assert 1.0 < time.monotonic() - began < 3.0
+
+            with service.frozen("redis"):
+                began = time.monotonic()
+                while time.monotonic() < began + 3:
+                    stream.until(_silent, 5)
+                with run.stream() as another:  # a place cannot be looked up now, but the stream is there
+                    assert another.status == 200
+                    (run.dir / "go").touch()
+                    another.until(_silent, 15)
+                    frames = another.rest(30)
+            rest = stream.rest(30)
+        frames = [frame for frame in frames if frame.event]
+        assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
+        assert rest[-1].event == frames[-1].event == "run_completed"
+        assert [frame.seq for frame in rest if frame.event] == list(range(5, len(frames) + 1))
+
+
+def _silent(frame: Frame) -> bool:
+    return frame.comments == ("keepalive",)
+
+
+def test_a_connection_ends_after_its_time_and_is_resumed(own_service: OwnService):
+    with own_service({"CODY_SSE_MAX_SECONDS": "1"}) as service:
+        run = service.start(WAITING)
+        run.wait("running")
+        began = time.monotonic()
+        with run.stream() as stream:
+            frames = stream.rest(5)
+        assert 0.8 < time.monotonic() - began < 3
+        (run.dir / "go").touch()
+        run.wait("completed")
+        with run.stream(headers={"Last-Event-ID": frames[-1].id or ""}) as stream:
+            frames += stream.rest()
+        assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
+        assert frames[-1].event == "run_completed"
+
+
+def test_a_service_with_fifty_open_streams_ends_in_time(own_service: OwnService):
+    with own_service() as service:
+        run = service.start("sleep 600")
+        streams = [_started(service, run.path) for _ in range(50)]
+        took = service.stop()
+        assert took < 10
+        for stream in streams:
+            with stream:
+                assert all(frame.event not in {"run_failed", "run_cancelled"} for frame in stream.rest(5))
+
+
+def _started(service: Service, path: str):
+    stream = service.open(f"{path}/stream")
+    stream.until(lambda frame: frame.event == "response_start")
+    return stream
