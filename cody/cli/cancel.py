@@ -5,7 +5,6 @@ import sys
 import click
 
 from cody.cli.client import Client
-from cody.cli.ending import EXIT_CODES
 from cody.cli.remote import call, url_option
 from cody.cli.sse import Frame
 from cody.cli.watching import ForPerson, watch
@@ -22,7 +21,7 @@ class OnlyTheEnd(ForPerson):
             super().entry(frame)
 
 
-@click.command("cancel", epilog="Exit code with --wait: 3 it was cancelled, 0 or 1 it completed or failed before that.")
+@click.command("cancel", epilog="Exit code with --wait: 0 it was cancelled, 1 it ended in another way before that.")
 @click.argument("run_id", metavar="RUN")
 @click.option("--reason", help="Why; it stands in the run's log.")
 @click.option("--wait", is_flag=True, help="Until it has ended, and show the receipt.")
@@ -39,4 +38,4 @@ def command(run_id: str, reason: str | None, wait: bool, url: str) -> None:
 
     status = call(url, work)
     if status:
-        sys.exit(EXIT_CODES[status])
+        sys.exit(0 if status == "cancelled" else 1)

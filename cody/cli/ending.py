@@ -16,7 +16,7 @@ STATUS_AFTER: Final[dict[str, RunStatus]] = {
 """The status that each terminal event leaves the run in."""
 
 EXIT_CODES: Final[dict[RunStatus, int]] = {"completed": 0, "failed": 1, "cancelled": 3}
-"""Of `cody run`, `cody watch` and `cody cancel --wait`; 3 because 2 is a usage error everywhere."""
+"""Of `cody run` and `cody watch`; 3 because 2 is a usage error everywhere."""
 
 EXIT_CODES_HELP: Final = "Exit code: 0 the run completed (or you left it with Ctrl-C), 1 it failed, 3 it was cancelled."
 

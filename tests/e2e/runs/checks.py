@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
-from service import Run
 
 from cody.contract.cursor import Cursor
 from cody.fold import RunFolder
+from tests.service import Run
 
 TERMINAL = {"run_completed", "run_failed", "run_cancelled"}
 ATTEMPT_ENDS = {"turn_completed", "turn_failed", "turn_aborted_by_user"}

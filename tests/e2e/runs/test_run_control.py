@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from service import Run, Service, eventually
 
 from tests.e2e.runs.checks import check_ended, processes_of, types
+from tests.service import Run, Service, eventually
 
 LIFE = ("run_pausing", "run_paused", "run_resumed", "run_cancelling", "run_cancelled", "run_completed")
 

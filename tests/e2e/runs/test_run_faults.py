@@ -3,10 +3,10 @@
 import signal
 
 import httpx
-from service import Service, eventually
 
 from tests.e2e.conftest import OwnService
 from tests.e2e.runs.checks import check_ended, processes_of, types
+from tests.service import Service, eventually
 
 
 def test_a_killed_worker_costs_an_attempt_and_nothing_else(service: Service):

@@ -2,9 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from service import Run, Service
-
 from tests.e2e.runs.checks import check_ended
+from tests.service import Run, Service
 
 
 def test_two_hundred_runs_started_at_once_all_end(service: Service):

@@ -1,9 +1,9 @@
 """Runs as their users see them: turns, their events, and how a run finds its end."""
 
 import pytest
-from service import Service, eventually
 
 from tests.e2e.runs.checks import check_ended, types
+from tests.service import Service, eventually
 
 
 def test_turns_follow_each_other_until_the_log_says_done(service: Service):
