@@ -37,7 +37,6 @@ from cody.contract.payloads import (
     TurnStarted,
     Warned,
 )
-from cody.contract.requests import ContinuousRunRequest, SingleRunRequest
 from cody.store import RunRow, Store
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
@@ -77,7 +76,7 @@ class Attempt:
         self._task = task
         self._run = run
         self._number = number
-        self._request = run.request
+        self._request = run.request.continuous()
         self._root = Path(self._request.working_dir) if self._request.working_dir else None
         self._response_id = response_id_of(run.run_id, task.turn)
         speaker = Speaker(run_id=run.run_id, turn=task.turn, attempt=number, trace_context=run.trace_context)
@@ -107,15 +106,15 @@ class Attempt:
         if self._root is not None and not self._root.is_dir():
             message = f"the working directory {self._root} is gone"
             return "", ErrorInfo(code=WORKING_DIR_GONE, message=message)
-        if isinstance(self._request, SingleRunRequest):
-            return self._request.prompt, None
+        spec = self._request.prompt_spec
+        if self._run.kind == "single":
+            return spec.template, None
         try:
-            return build(self._root, self._request.prompt_spec), None
+            return build(self._root, spec), None
         except PromptError as error:
             return "", ErrorInfo(code=PROMPT_UNREADABLE, message=str(error), details={"path": error.path})
 
     def _job(self, prompt: str) -> Job:
-        run_env = self._request.env if isinstance(self._request, ContinuousRunRequest) else {}
         return Job(
             run_id=self._run.run_id,
             turn=self._task.turn,
@@ -128,7 +127,7 @@ class Attempt:
             working_dir=self._root,
             env=agent_environment(
                 self._parts.environment,
-                run_env,
+                self._request.env,
                 run_id=self._run.run_id,
                 turn=self._task.turn,
                 attempt=self._number,
@@ -155,25 +154,16 @@ class Attempt:
         if result.stopped and self.stop.cause != "timeout":
             return self._stopped(result)
         if result.stopped:
-            seconds = f"{self._timeout_seconds:g}"
-            message = f"the turn took longer than turn_timeout_seconds ({seconds} s)"
+            seconds = self._request.turn_timeout_seconds
+            message = f"the turn took longer than turn_timeout_seconds ({seconds:g} s)"
             return self._failed(ErrorInfo(code=TURN_TIMEOUT, message=message, retryable=True), result)
         if result.error is not None:
             return self._failed(result.error, result)
         return await self._completed(result, since)
 
-    @property
-    def _timeout_seconds(self) -> float:
-        return self._request.turn_timeout_seconds if isinstance(self._request, ContinuousRunRequest) else 3600.0
-
-    @property
-    def _is_last_turn(self) -> bool:
-        request = self._request
-        return not isinstance(request, ContinuousRunRequest) or request.max_turns == self._task.turn
-
     async def _watched(self, agent: Agent, job: Job) -> Result:
         """Run the agent with the watch on its working directory."""
-        if self._root is None or not isinstance(self._request, ContinuousRunRequest):
+        if self._root is None:
             return await agent.run(job, self._sink)
         watch = self._request.watch
         workspace = Workspace(
@@ -189,12 +179,11 @@ class Attempt:
 
     async def _baseline(self) -> completion.Baseline | None:
         """What the completion log held when the run began; the first attempt of all keeps it for the others."""
-        request = self._request
-        if self._root is None or not isinstance(request, ContinuousRunRequest):
+        if self._root is None or self._run.kind == "single":
             return None
         kept = self._run.row["baseline"]
         if kept is None:
-            found = await asyncio.to_thread(completion.baseline, self._root, request.completion)
+            found = await asyncio.to_thread(completion.baseline, self._root, self._request.completion)
             kept = await self._parts.store.runs.begin_log(self._run.run_id, found.model_dump_json())
         return completion.Baseline.model_validate_json(kept)
 
@@ -204,10 +193,9 @@ class Attempt:
             self._sink.say("warning", Warned(code=WORKING_DIR_SHARED, message=message))
 
     async def _verdict(self, since: completion.Baseline | None, result: Result) -> CompletionVerdict:
-        request = self._request
-        if since is not None and self._root is not None and isinstance(request, ContinuousRunRequest):
+        if since is not None and self._root is not None:
             found = await asyncio.to_thread(
-                completion.judge, self._root, request.completion, since, self._task.started_at
+                completion.judge, self._root, self._request.completion, since, self._task.started_at
             )
             if found.detected:
                 return found
@@ -223,7 +211,7 @@ class Attempt:
             response_id=self._response_id, status="complete", usage=result.usage, finish_reason=result.finish_reason
         )
         self._sink.say("response_done", done)
-        going_on = not verdict.detected and not self._is_last_turn
+        going_on = not verdict.detected and self._request.max_turns != self._task.turn
         self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=going_on))
         report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict, carry=dict(result.carry))
         return _quiet(report, result)

@@ -24,16 +24,27 @@ class TurnSink:
         self._stop = stop
         self._writer = writer
         self._output = output
+        self._held: list[tuple[str, Payload]] | None = []
         self.watch: Watch | None = None
 
     def emit(self, type_: str, payload: Payload) -> None:
         """Append an event."""
         if self.watch is not None and isinstance(payload, FileWritten | FileDeleted | LogUpdated):
             self.watch.reported(payload.path, type_)
-        self._writer.emit(type_, now_ms(), payload)
+        self.say(type_, payload)
 
     def say(self, type_: str, payload: Payload) -> None:
-        """Append an event that the agent did not say."""
+        """Append an event that the agent did not say. Nothing stands before `turn_started`: it is held until then."""
+        if self._held is not None:
+            self._held.append((type_, payload))
+            if type_ != "turn_started":
+                return
+            # The attempt begins: its first word, then what was noticed before it.
+            *noticed, first = self._held
+            for held in (first, *noticed):
+                self._writer.emit(held[0], now_ms(), held[1])
+            self._held = None
+            return
         self._writer.emit(type_, now_ms(), payload)
 
     def keep(self, chunk: bytes) -> None:

@@ -13,13 +13,11 @@ from cody.agents.sweep import sweep_attempt
 from cody.contract import tasks as t
 from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL
 from cody.contract.lifecycle import RunStatus, transition
-from cody.contract.requests import ContinuousRunRequest
 from cody.store import DatabaseGone, RunRow
 from cody.stream.connection import RedisGone
 from cody.stream.writer import Fenced
 
 MAX_ATTEMPT = 999
-_SINGLE_TIMEOUT_SECONDS = 3600.0
 
 
 class TurnActivity:
@@ -40,8 +38,7 @@ class TurnActivity:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
         if awaited := _awaited(run, task, number):
             return t.TurnReport(attempt=number - 1, outcome="stopped", awaits=awaited)
-        request = run.request
-        timeout = request.turn_timeout_seconds if isinstance(request, ContinuousRunRequest) else _SINGLE_TIMEOUT_SECONDS
+        timeout = run.request.continuous().turn_timeout_seconds
         attempt = Attempt(self._parts, task, run, number, Stop())
         try:
             return await _see_through(attempt, timeout)

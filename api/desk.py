@@ -145,11 +145,9 @@ def not_possible(action: Action, status: RunStatus) -> ProblemError:
 
 def limits_of(run: RunRow) -> t.Limits:
     """What the workflow has to know of the request."""
-    request = run.request
-    if isinstance(request, SingleRunRequest):
-        return t.Limits(kind="single")
+    request = run.request.continuous()
     return t.Limits(
-        kind="continuous",
+        kind=run.kind,
         max_turns=request.max_turns,
         loop_delay_seconds=request.loop_delay_seconds,
         turn_timeout_seconds=request.turn_timeout_seconds,

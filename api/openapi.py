@@ -38,6 +38,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     errors.CursorProblem,
     Health,
 )
+_TEXT = {"type": "string"}
 _STREAM = {"type": "string", "description": "Frames of `id` (a cursor), `event` (its type) and `data` (its JSON)."}
 _RETRY_AFTER = {"schema": {"type": "string"}, "description": "Seconds after which to try again"}
 
@@ -92,8 +93,9 @@ def _complete(operation: dict[str, Any]) -> None:
         header["schema"] = {"type": "string"}
     if "503" in answers:
         answers["503"]["headers"] = {"Retry-After": _RETRY_AFTER}
-    if stream := answers["200"].get("content", {}).get("text/event-stream") if "200" in answers else None:
-        stream["schema"] = _STREAM
+    for kind, content in answers.get("200", {}).get("content", {}).items():
+        if not content["schema"]:
+            content["schema"] = _STREAM if kind == "text/event-stream" else _TEXT
 
 
 class _SchemaRouter(Router):

@@ -25,6 +25,8 @@ EVENT_STREAM = "text/event-stream"
 KEEPALIVE = b": keepalive\n\n"
 RETRY = b"retry: 1000\n"
 _AWAY_SECONDS = 0.5
+_PATIENCE_SECONDS = 1.0
+"""How long Redis may take to answer before it counts as away."""
 _HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
@@ -67,7 +69,7 @@ async def stream(
     wish = Wish(run_id, place, _types(types), heal == "frame")
     await require(run_id, door)
     try:
-        after, last = await _stand(wish, door)
+        after, last = await _stand_soon(wish, door)
     except ProblemError as error:
         body = error.problem
         if not wish.heal or not isinstance(body, e.CursorProblem):
@@ -75,10 +77,9 @@ async def stream(
         reset = b"event: stream_reset\ndata: %s\n\n" % body.model_dump_json().encode()
         earliest = Cursor.parse(body.earliest_cursor).seq - 1 if body.earliest_cursor else 0
         return _response(_frames(wish, door, earliest, reset))
-    except RedisGone:
-        # Nothing can be said about the place yet; the stream stays open and goes on when Redis is back.
-        after, last = place.seq if isinstance(place, Cursor) else 0, None
-    if last is not None and last.type in TERMINAL and after == last.seq:
+    except (TimeoutError, *RedisGone):
+        return _response(_when_redis_is_back(wish, door))
+    if _is_over(after, last):
         return Response(None, status_code=204)
     return _response(_frames(wish, door, after))
 
@@ -106,6 +107,16 @@ def _types(text: str | None) -> frozenset[str] | None:
     if unknown := sorted(wanted - set(PAYLOADS)):
         raise invalid("types", f"there is no event type {', '.join(unknown)[:200]}")
     return wanted | TERMINAL
+
+
+def _is_over(after: int, last: Entry | None) -> bool:
+    return last is not None and last.type in TERMINAL and after == last.seq
+
+
+async def _stand_soon(wish: Wish, door: Door) -> tuple[int, Entry | None]:
+    """`_stand`, or TimeoutError: a Redis that hangs must not keep a client from its answer."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        return await _stand(wish, door)
 
 
 async def _stand(wish: Wish, door: Door) -> tuple[int, Entry | None]:
@@ -169,9 +180,35 @@ async def _frames(wish: Wish, door: Door, after: int, first: bytes = b"") -> Asy
                 return
 
 
+async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
+    """Keepalives until the place can be looked up, then what follows it.
+
+    A client whose place is not there, or is the end, comes again when this ends, and is told so.
+    """
+    began = spoke = time.monotonic()
+    while not door.hub.closed and time.monotonic() - began < door.max_stream_seconds:
+        try:
+            after, last = await _stand_soon(wish, door)
+        except ProblemError:
+            return
+        except (TimeoutError, *RedisGone):
+            await asyncio.sleep(_AWAY_SECONDS)
+            if time.monotonic() - spoke >= door.keepalive_seconds:
+                yield KEEPALIVE
+                spoke = time.monotonic()
+            continue
+        if not _is_over(after, last):
+            async for chunk in _frames(wish, door, after):
+                yield chunk
+        return
+
+
 async def _take(follower: Follower, seconds: float) -> Sequence[Entry]:
     try:
-        return await follower.take(seconds)
+        async with asyncio.timeout(seconds + _PATIENCE_SECONDS):
+            return await follower.take(seconds)
+    except TimeoutError:
+        return ()  # Redis hangs; what was asked for is asked for again
     except RedisGone:
         await asyncio.sleep(min(seconds, _AWAY_SECONDS))
         return ()

@@ -74,6 +74,11 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP makes it silent, SIGCONT lets it go on."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     @asynccontextmanager
     async def killed(self) -> AsyncGenerator[None]:
         """Kill it for the block, and bring it back without holding up the event loop."""

@@ -365,8 +365,8 @@ class Service:
                 command = process.cmdline()
             except psutil.Error:
                 continue
-            if any(word.endswith("tether.py") for word in command):
-                continue  # until its tether has become it, a part does not count
+            if not command or any(word.endswith("tether.py") for word in command):
+                continue  # it is just dying, or its tether has not become it yet
             if self._is(name, command):
                 found.append(process)
         return found

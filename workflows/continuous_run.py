@@ -34,6 +34,9 @@ class ContinuousRun:
         """The run's end is being written: what arrives now is looked at only if that is overtaken by a cancel."""
         self._late: list[tuple[Action, t.SignalArgument]] = []
         self._cancelled_in_temporal = False
+        if not state.said and not state.closing:
+            # Here, as a signal that came before the first workflow task is handled before `run` begins.
+            self._journal.say("run_queued", RunChanged())
 
     @workflow.run
     async def run(self, state: t.RunState) -> t.RunResult:
@@ -116,8 +119,6 @@ class ContinuousRun:
             report = await stubs.end_turn(t.EndTask(run_id=state.run_id, turn=None, error=state.closing, sweep=True))
             await self._project_rest(report)
             return await self._end(failed(state.closing))
-        if not state.said:
-            self._journal.say("run_queued", RunChanged())
         try:
             ending = await self._live()
         except ActivityError as error:

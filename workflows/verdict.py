@@ -61,10 +61,10 @@ def may_retry(state: t.RunState, report: t.TurnReport) -> bool:
 
 def _complete(state: t.RunState, report: t.TurnReport, now: int) -> CompletionReason | None:
     limits = state.limits
-    if report.completion.detected:
-        return "stop_file" if report.completion.source == "stop_file" else "completion"
     if limits.kind == "single":
         return "single_turn"
+    if report.completion.detected:
+        return "stop_file" if report.completion.source == "stop_file" else "completion"
     if limits.max_turns is not None and state.turn >= limits.max_turns:
         return "max_turns"
     worked_ms = now - (state.started_at or now) - state.paused_ms

@@ -148,12 +148,20 @@ class ContinuousRunRequest(StartRequest):
         named = [self.completion.log] if self.completion.log else []
         return list(dict.fromkeys([*named, *self.prompt_spec.state_files]))
 
+    def continuous(self) -> "ContinuousRunRequest":
+        """Itself."""
+        return self
+
 
 class SingleRunRequest(StartRequest):
     """`POST /api/runs`: one turn."""
 
     prompt: Text
     thread_id: Id | None = None
+
+    def continuous(self) -> ContinuousRunRequest:
+        """The same as a continuous run of one turn, with every default: what does a turn need not tell them apart."""
+        return ContinuousRunRequest(agent=self.agent, working_dir=self.working_dir, prompt=self.prompt, max_turns=1)
 
 
 class ControlOptions(RequestModel):

@@ -39,7 +39,7 @@ FOLDED: Final[dict[str, type[p.Payload]]] = {
 """The types that change a response, its tally or its attempt; of all others only the envelope is read."""
 
 
-class PoisonEvent(ValueError):  # noqa: N818 - the field's own name for a message that no retry can digest
+class PoisonEvent(ValueError):
     """An entry that is not the event it should be. Nothing was folded, and the cursor did not move."""
 
     def __init__(self, cursor: Cursor, reason: str) -> None:

@@ -83,8 +83,7 @@ class RunRow:
 
     def snapshot(self, links: Links) -> Snapshot:
         """The run as the API shows it."""
-        row, request = self.row, self.request
-        continuous = isinstance(request, ContinuousRunRequest)
+        row, request = self.row, self.request.continuous()
         return Snapshot(
             run_id=self.run_id, kind=self.kind, status=self.status, epic_id=row["epic_id"], agent=row["agent"],
             model=row["model"], working_dir=row["working_dir"], thread_id=row["thread_id"],
@@ -96,8 +95,8 @@ class RunRow:
             ),
             completion=CompletionVerdict.model_validate_json(row["completion"] or "{}"),
             error=ErrorInfo.model_validate_json(row["error"]) if row["error"] else None,
-            budget=request.budget.model_dump(exclude_none=True) or None if continuous else None,
-            metadata=request.metadata if continuous else {},
+            budget=request.budget.model_dump(exclude_none=True) or None,
+            metadata=request.metadata,
             cursor=row["cursor"], links=links,
         )  # fmt: skip
 

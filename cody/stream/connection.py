@@ -42,8 +42,7 @@ def connect(url: str, *, blocking: bool = False, connections: int = 50) -> Redis
 
     Three quick retries bridge a dropped connection: all our calls are reads or the append, which knows what it has.
     Who finds all connections in use waits for one: a crowd is no reason to say that Redis is away.
-    A blocking connection is never silently replaced, as its owner unblocks it by its id: it is the client's only one,
-    and what befalls it is raised.
+    A blocking connection is never silently replaced, as its owner unblocks it by its id.
     """
     options: dict[str, Any] = {
         "protocol": 3,
@@ -58,8 +57,7 @@ def connect(url: str, *, blocking: bool = False, connections: int = 50) -> Redis
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
     }
     pool = cast("Any", BlockingConnectionPool).from_url(url, **options)
-    client = _Client(connection_pool=pool, single_connection_client=blocking)
-    client.auto_close_connection_pool = True
+    client = cast("_Client", _Client.from_pool(pool))
     if blocking:
         client.deadline_seconds += BLOCK_MS / 1000
     return client

@@ -62,6 +62,17 @@ async def cancelled_while_paused(stack: Stack) -> str:
     return run
 
 
+async def paused_before_it_was_seen(stack: Stack) -> str:
+    """Its signals come before any worker has seen the run."""
+    async with stack.nobody_at_work():
+        run = await stack.start("true", max_turns=1)
+        await stack.control(run, "pause")
+    await stack.reaches(run, "paused")
+    await stack.control(run, "resume")
+    await stack.reaches(run, "completed")
+    return run
+
+
 async def cancelled_in_temporal(stack: Stack) -> str:
     """Cancelled as an operator does it, in Temporal."""
     run = await stack.start("exec sleep 600")
@@ -94,6 +105,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         paused_now,
         cancelled_mid_turn,
         cancelled_while_paused,
+        paused_before_it_was_seen,
         cancelled_in_temporal,
         failed_and_retried,
         continued_as_new,

@@ -4,14 +4,15 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from api.desk import Desk, Headers
@@ -20,7 +21,8 @@ from cody.agents.keepers import Keepers
 from cody.cli.dev.ports import free_port
 from cody.cli.dev.temporal import TemporalProbe
 from cody.cli.worker import make_workers
-from cody.contract.lifecycle import Action, RunStatus
+from cody.contract.events import TERMINAL
+from cody.contract.lifecycle import ENDED, Action, RunStatus
 from cody.contract.requests import ContinuousRunRequest, ControlOptions
 from cody.settings import Settings
 from cody.store import RunRow, Store
@@ -68,6 +70,21 @@ class Stack:
     hub: Hub
     desk: Desk
     folder: Path
+    hire: Callable[[], Sequence[Worker]]
+    """Makes the workers; a worker that has ended cannot start again."""
+    workers: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start_work(self) -> None:
+        """Let new workers begin."""
+        for worker in self.hire():
+            await self.workers.enter_async_context(worker)
+
+    @asynccontextmanager
+    async def nobody_at_work(self) -> AsyncGenerator[None]:
+        """No worker for the block; others come after it."""
+        await self.workers.aclose()
+        yield
+        await self.start_work()
 
     async def start(self, script: str, **options: object) -> str:
         """Start a run of `bash -c script` in a directory of its own."""
@@ -105,10 +122,16 @@ class Stack:
         return await until(pid, what=f"{run_id} has an agent")
 
     async def types(self, run_id: str) -> Sequence[str]:
-        """The types of the log's events, which are dense."""
+        """The types of the log's events, which are dense; of a run that is over, to its terminal one."""
+        if (await self.get(run_id)).status in ENDED:
+            await until(lambda: self._has_ended(run_id))  # the store is told first
         entries = await self.hub.log.after(run_id, 0, 100_000)
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         return [entry.type for entry in entries]
+
+    async def _has_ended(self, run_id: str) -> bool:
+        last = await self.hub.log.last(run_id)
+        return last is not None and last.type in TERMINAL
 
 
 @asynccontextmanager
@@ -133,14 +156,18 @@ async def running_stack(
         client = await Client.connect(address, data_converter=pydantic_data_converter, identity="a worker")
         desk = Desk(store, await Gateway.connect(address, "default"))
         following = asyncio.create_task(hub.run())
-        workers = make_workers(
-            client, settings, store, redis, hub, keepers, runner=runner, cached_workflows=cached_workflows
+        hire = partial(
+            make_workers,
+            *(client, settings, store, redis, hub, keepers),
+            runner=runner,
+            cached_workflows=cached_workflows,
         )
-        for worker in workers:
-            await stack.enter_async_context(worker)
+        made = Stack(client, store, hub, desk, folder, hire)
+        await made.start_work()
         try:
-            yield Stack(client, store, hub, desk, folder)
+            yield made
         finally:
+            await made.workers.aclose()
             following.cancel()
             await asyncio.wait((following,))
 

@@ -22,6 +22,7 @@ DECIDED = {
         "run_completed",
     ],
     "cancelled_while_paused": [*BEGUN[:1], "run_paused", "run_cancelling", "run_cancelled"],
+    "paused_before_it_was_seen": [*BEGUN[:1], "run_paused", *TURN, "run_completed"],
     "failed_and_retried": [*BEGUN, *FAILED, *TURN, *FAILED, *FAILED, "run_failed"],
     "continued_as_new": [*BEGUN, *TURN * 12, "run_completed"],
 }  # fmt: skip
@@ -63,6 +64,12 @@ async def test_how_a_controlled_run_ends(name: str, ends: list[str], stack: Stac
     types = await stack.types(run)
     assert types[: len(BEGUN)] == BEGUN
     assert types[-len(ends) :] == ends
+
+
+async def test_a_run_is_queued_before_anything_happens_to_it(stack: Stack):
+    run = await scenarios.paused_before_it_was_seen(stack)
+    begun = ["run_queued", "run_pausing", "run_paused", "run_resumed", "run_started"]
+    assert (await stack.types(run))[: len(begun)] == begun
 
 
 async def test_a_signal_out_of_place_changes_nothing_but_adds_a_warning(stack: Stack):

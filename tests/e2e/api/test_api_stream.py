@@ -95,28 +95,11 @@ def test_204_at_the_terminal_cursor(done: Run):
             assert stream.headers.get("content-length", "0") == "0"
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "x",
-        "-1",
-        "1-",
-        "-",
-        "1-2-3",
-        "1.0",
-        "0x1",
-        " 1",
-        "1 ",
-        "+1",
-        "1e3",
-        "9" * 19,
-        "1-" + "9" * 19,
-        "latest!",
-        "٣",
-        "\0",
-    ]
-    + ["$", ">", "*", "1,2", "1-1001 ", "LATEST", "null", "9" * 5000],
-)
+GARBAGE = ["x", "-1", "1-", "-", "1-2-3", "1.0", "0x1", " 1", "1 ", "+1", "1e3", "9" * 19, "1-" + "9" * 19, "٣", "\0"]
+MORE_GARBAGE = ["$", ">", "*", "1,2", "1-1001 ", "LATEST", "latest!", "null", "9" * 5000]
+
+
+@pytest.mark.parametrize("cursor", [*GARBAGE, *MORE_GARBAGE])
 def test_a_cursor_of_garbage_is_400(done: Run, cursor: str):
     assert error(done.stream(from_=cursor), 400, "invalid_cursor")["errors"][0]["field"] == "from"
     # A header's value cannot begin or end with blanks, nor hold a NUL.

@@ -22,12 +22,21 @@ def test_silence_is_filled_and_redis_may_be_away(own_service: OwnService):
                 began = time.monotonic()
                 while time.monotonic() < began + 3:
                     stream.until(_silent, 5)
-                with run.stream() as another:  # a place cannot be looked up now, but the stream is there
-                    assert another.status == 200
-                    (run.dir / "go").touch()
-                    another.until(_silent, 15)
-                    frames = another.rest(30)
+                # A place cannot be looked up now, but the stream is there at once.
+                began = time.monotonic()
+                another, ahead = run.stream(), run.stream(from_="999")
+                assert (another.status, ahead.status) == (200, 200)
+                assert time.monotonic() - began < 5
+                (run.dir / "go").touch()
+                for each in (another, ahead):
+                    each.until(_silent, 5)
+            with another, ahead:
+                frames = another.rest(30)
+                # Its place is not there: it comes again, and is told.
+                assert [frame for frame in ahead.rest(10) if frame.event] == []
             rest = stream.rest(30)
+        with run.stream(from_="999") as stream:
+            assert stream.status == 409
         frames = [frame for frame in frames if frame.event]
         assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
         assert rest[-1].event == frames[-1].event == "run_completed"

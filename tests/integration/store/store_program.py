@@ -1,0 +1,32 @@
+"""Another process on the same database: `store_program.py URL open` or `store_program.py URL write RUN_ID SECONDS`."""
+
+import asyncio
+import sys
+import time
+
+from cody.store import Store
+
+
+async def _write(store: Store, run_id: str, seconds: float) -> int:
+    """Keep as many parts of output as there is time for, from a few tasks at once; gives how many."""
+    deadline = time.monotonic() + seconds
+
+    async def keep(turn: int) -> int:
+        part = 0
+        while time.monotonic() < deadline:
+            await store.turns.keep_output(run_id, turn, 1, part, b"x" * 1000)
+            part += 1
+        return part
+
+    return sum(await asyncio.gather(*(keep(turn) for turn in range(100, 104))))
+
+
+async def _main(url: str, what: str, *rest: str) -> None:
+    store = Store(url)
+    await store.open()
+    written = await _write(store, rest[0], float(rest[1])) if what == "write" else 0
+    await store.close()
+    sys.stdout.write(f"{written}\n")
+
+
+asyncio.run(_main(*sys.argv[1:]))
