@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from api.gateway import Gateway
@@ -24,6 +25,9 @@ _SETTLE_MS = 60_000
 _KEYS_MS = 48 * 3600 * 1000
 
 
+Check = Callable[[], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Headers:
     """What a start takes from its request's headers."""
@@ -40,8 +44,10 @@ class Desk:
         self.store = store
         self.gateway = gateway
 
-    async def accept(self, request: AnyRequest, headers: Headers) -> RunRow:
-        """Keep the run, then start it. Raises TemporalGone if it is not known to be started."""
+    async def accept(self, request: AnyRequest, headers: Headers, check: Check | None = None) -> RunRow:
+        """Keep the run, then start it. `check` refuses a request whose surroundings are not fit; a repeat of one that
+        was accepted is not asked again. Raises TemporalGone if the run is not known to be started.
+        """
         kind: RunKind = "continuous" if isinstance(request, ContinuousRunRequest) else "single"
         thread_id = request.thread_id if isinstance(request, SingleRunRequest) else None
         new = NewRun(
@@ -54,7 +60,11 @@ class Desk:
             idempotency_key=headers.idempotency_key,
         )
         try:
-            run, _ = await self.store.runs.accept(new)
+            run = await self.store.runs.known(new) if new.idempotency_key is not None else None
+            if run is None:
+                if check is not None:
+                    await check()
+                run, _ = await self.store.runs.accept(new)
         except KeyReused as error:
             detail = f"the Idempotency-Key {headers.idempotency_key!r} came with another request before"
             raise problem(409, e.IDEMPOTENCY_CONFLICT, detail) from error

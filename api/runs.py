@@ -82,13 +82,16 @@ async def _accept(data: AnyRequest, headers: Headers, door: Door) -> Response[Ac
         raise invalid("agent.kind", f"{data.agent.kind!r} is not available here; there is {', '.join(door.kinds)}")
     if isinstance(data.agent, CommandAgent) and not data.agent.command[0]:
         raise invalid("agent.command.0", "must name a program")
-    if data.working_dir is not None:
-        paths = data.named_paths if isinstance(data, ContinuousRunRequest) else ()
-        await asyncio.to_thread(check_place, data.working_dir, door.roots, paths)
     key = headers.idempotency_key
     if key is not None and not (0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", f"must be 1 to {KEY_LIMIT} printable ASCII characters")
-    run = await door.desk.accept(data, headers)
+
+    async def check() -> None:
+        if data.working_dir is not None:
+            paths = data.named_paths if isinstance(data, ContinuousRunRequest) else ()
+            await asyncio.to_thread(check_place, data.working_dir, door.roots, paths)
+
+    run = await door.desk.accept(data, headers, check)
     links = door.linker.run(run.run_id)
     accepted = Accepted(
         run_id=run.run_id, kind=run.kind, thread_id=run.row["thread_id"], created_at=run.row["created_at"], links=links

@@ -42,10 +42,14 @@ class RunStore:
             return await self._db.write(work)
         except IntegrityError:
             # PostgreSQL lets two simultaneous duplicates come this far; the key has been taken by the other one.
-            known = await self._db.read(lambda connection: _known(connection, new))
+            known = await self.known(new)
             if known is None:
                 raise
             return known, False
+
+    async def known(self, new: NewRun) -> RunRow | None:
+        """The run that the idempotency key gave before; KeyReused if its body was another."""
+        return await self._db.read(lambda connection: _known(connection, new))
 
     async def confirm(self, run_id: str) -> None:
         """The workflow exists: list the run from now on."""

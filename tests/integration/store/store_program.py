@@ -1,4 +1,4 @@
-"""Another process on the same database: `store_program.py URL open` or `store_program.py URL write RUN_ID SECONDS`."""
+"""Another process on the same database: `store_program.py URL open` or `store_program.py URL write RUN_ID TURN SECONDS`."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ import time
 from cody.store import Store
 
 
-async def _write(store: Store, run_id: str, seconds: float) -> int:
+async def _write(store: Store, run_id: str, first: int, seconds: float) -> int:
     """Keep as many parts of output as there is time for, from a few tasks at once; gives how many."""
     deadline = time.monotonic() + seconds
 
@@ -18,13 +18,13 @@ async def _write(store: Store, run_id: str, seconds: float) -> int:
             part += 1
         return part
 
-    return sum(await asyncio.gather(*(keep(turn) for turn in range(100, 104))))
+    return sum(await asyncio.gather(*(keep(turn) for turn in range(first, first + 4))))
 
 
 async def _main(url: str, what: str, *rest: str) -> None:
     store = Store(url)
     await store.open()
-    written = await _write(store, rest[0], float(rest[1])) if what == "write" else 0
+    written = await _write(store, rest[0], int(rest[1]), float(rest[2])) if what == "write" else 0
     await store.close()
     sys.stdout.write(f"{written}\n")
 

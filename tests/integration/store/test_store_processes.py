@@ -77,7 +77,7 @@ async def test_no_process_is_told_that_the_database_is_locked(tmp_path: Path) ->
     path = tmp_path / "cody.db"
     async with opened(path) as store, opened(path) as second:
         run_id = await begin(store)
-        others = asyncio.gather(*(other_process(path, "write", run_id, "1.0") for _ in range(2)))
+        others = asyncio.gather(*(other_process(path, "write", run_id, turn, "1.0") for turn in ("100", "200")))
 
         async def write(each: Store, turn: int) -> int:
             part = 0

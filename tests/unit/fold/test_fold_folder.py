@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from fold_scripts import ERROR, Say, begin, feed, log, response_start, usage
+from tests.unit.fold.fold_scripts import ERROR, Say, begin, feed, log, response_start, usage
 
 from cody.contract.cursor import Cursor
 from cody.contract.events import parse

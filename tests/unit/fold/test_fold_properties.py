@@ -4,7 +4,7 @@ import itertools
 import json
 from typing import Any
 
-from fold_scripts import STRAY, Entry, Say, begin, feed, log, runs
+from tests.unit.fold.fold_scripts import STRAY, Entry, Say, begin, feed, log, runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fold_scripts import ERROR, Say, begin, error_info, feed, log, usage, usage_of
+from tests.unit.fold.fold_scripts import ERROR, Say, begin, error_info, feed, log, usage, usage_of
 
 from cody.contract import items as i
 from cody.contract.responses import Response
