@@ -17,7 +17,7 @@ from cody.contract.errors import INTERNAL
 from cody.contract.events import ATTEMPT_ENDS, parse
 from cody.contract.payloads import TurnStarted
 from cody.fold import Folder, PoisonEvent
-from cody.store import Projection, Store
+from cody.store import Projection, RunRow, Store
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.hub import Follower, Hub, Trimmed
@@ -51,28 +51,35 @@ class ProjectActivity:
                 raise ApplicationError(str(error), type=INTERNAL, non_retryable=True) from error
 
     async def _project(self, task: t.ProjectTask) -> t.ProjectReport:
+        run = await self._run(task)
         saved = await self._store.responses.load(response_id_of(task.run_id, task.turn))
-        turn = _Turn(self._store, task, Folder(task.turn, *saved) if saved else Folder(task.turn))
+        folder = Folder(task.turn, *saved) if saved else Folder(task.turn)
+        known = (run.row["current_turn"], run.row["attempt"]) == (task.turn, folder.attempt)
+        turn = _Turn(self._store, task, folder, run.row["pid"] if known else None)
         with self._hub.follow(task.run_id, max(turn.folder.cursor.seq, task.after)) as follower:
             while not turn.over:
                 if activity.is_worker_shutdown():
                     raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
                 turn.fold(await _take(follower, turn.patience))
                 await turn.save_if_due()
+        run = await self._run(task)
+        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=run.row["tokens"])
+
+    async def _run(self, task: t.ProjectTask) -> RunRow:
         run = await self._store.runs.get(task.run_id, unconfirmed=True)
         if run is None:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
-        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=run.row["tokens"])
+        return run
 
 
 class _Turn:
-    """One turn's folder, and what of it is not saved yet."""
+    """One turn's folder, and what of it is not saved yet; `pid` is the agent's, where it is known already."""
 
-    def __init__(self, store: Store, task: t.ProjectTask, folder: Folder) -> None:
+    def __init__(self, store: Store, task: t.ProjectTask, folder: Folder, pid: int | None) -> None:
         self.folder = folder
         self._store = store
         self._task = task
-        self._pid: int | None = None
+        self._pid = pid
         self._unsaved = False
         self._urgent = False
         self._saved_at = 0.0
@@ -86,7 +93,9 @@ class _Turn:
     @property
     def patience(self) -> float:
         """Seconds to wait for more before saving what there is."""
-        return max(0.0, self._saved_at + SAVE_SECONDS - time.monotonic()) if self._unsaved else BEAT_SECONDS
+        if not self._unsaved or self.folder.header() is None:  # a response that has not begun cannot be saved
+            return BEAT_SECONDS
+        return max(0.0, self._saved_at + SAVE_SECONDS - time.monotonic())
 
     def fold(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -15,6 +15,7 @@ from cody.store.database import Database
 from cody.store.tables import items, responses, runs
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+_BEGAN = (responses.c.created_at, responses.c.run_id, responses.c.turn)
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,17 @@ class ResponseStore:
 
     async def get(self, response_id: str) -> Response | None:
         """One response."""
-        return next(iter(await self._select(responses.c.id == response_id)), None)
+        return next(iter(await self._select(responses.c.id == response_id, _BEGAN)), None)
 
     async def of_run(self, run_id: str) -> list[Response]:
-        """A run's responses in turn order."""
-        return await self._select(responses.c.run_id == run_id)
+        """A run's responses in turn order, whatever the clocks of its workers said."""
+        return await self._select(responses.c.run_id == run_id, (responses.c.turn,))
 
     async def of_thread(self, thread_id: str) -> list[Response]:
         """A thread's responses in the order they began."""
-        return await self._select(responses.c.thread_id == thread_id)
+        return await self._select(responses.c.thread_id == thread_id, _BEGAN)
 
-    async def _select(self, condition: Any) -> list[Response]:
-        order = (responses.c.created_at, responses.c.run_id, responses.c.turn)
-
+    async def _select(self, condition: Any, order: Sequence[Any]) -> list[Response]:
         def work(connection: Connection) -> list[Response]:
             rows = connection.execute(select(responses).where(condition).order_by(*order)).mappings().all()
             return _whole(connection, rows)

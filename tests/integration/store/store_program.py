@@ -1,4 +1,4 @@
-"""Another process on the same database: `store_program.py URL open` or `store_program.py URL write RUN_ID TURN SECONDS`."""
+"""Another process on the same database: `URL open`, or `URL write RUN_ID TURN SECONDS`."""
 
 import asyncio
 import sys

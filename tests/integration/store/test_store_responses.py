@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cody.fold import Folder, RunFolder
 from cody.store import Store
 from tests.integration.store.store_bench import a_run, begin, opened, projection, row
-from tests.unit.fold.fold_scripts import Entry, Say, begin as attempt_begins, feed, log, runs, usage
+from tests.unit.fold.fold_scripts import Entry, Say, feed, log, runs, usage
+from tests.unit.fold.fold_scripts import begin as attempt_begins
 
 RUN = "run_1"
 
@@ -92,6 +93,17 @@ async def test_nothing_is_saved_for_a_run_that_is_not_there(store: Store) -> Non
     with pytest.raises(Exception, match="FOREIGN KEY"):
         await save(store, feed(Folder(1), log(attempt_begins())))
     assert await store.responses.load("resp_1") is None
+
+
+@pytest.mark.usefixtures("run")
+async def test_a_runs_responses_come_in_turn_order_also_where_a_clock_goes_wrong(store: Store) -> None:
+    late_clock = {"response_id": "resp_2", "turn_id": "turn_2", "thread_id": "thread_1", "model_id": "m"}
+    second = Say("response_start", late_clock | {"provider_id": "openai", "created_at": 7}, 2, 1)
+    entries = log([*attempt_begins(), completed(), second])
+    for turn in (1, 2):
+        await save(store, feed(Folder(turn), entries))
+    assert [response.turn for response in await store.responses.of_run(RUN)] == [1, 2]
+    assert [response.turn for response in await store.responses.of_thread("thread_1")] == [2, 1]
 
 
 @pytest.mark.usefixtures("run")

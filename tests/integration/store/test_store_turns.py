@@ -15,7 +15,9 @@ async def test_one_execution_has_an_attempt(tmp_path: Path) -> None:
     path = tmp_path / "cody.db"
     async with opened(path) as one, opened(path) as other:
         run_id = await begin(one)
-        claims = [each.turns.claim(run_id, 1, 1, f"owner_{n}", f"prompt {n}") for n, each in enumerate([one, other] * 5)]
+        claims = [
+            each.turns.claim(run_id, 1, 1, f"owner_{n}", f"prompt {n}") for n, each in enumerate([one, other] * 5)
+        ]
         got = await asyncio.gather(*claims)
         assert got.count(True) == 1
         winner = got.index(True)
