@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import stubs
     from workflows.journal import now_ms
     from workflows.verdict import MAX_ATTEMPT
+    from workflows.waiting import SIGNAL_SECONDS, wait_up_to
 
 
 class Attempts:
@@ -73,7 +74,7 @@ class Attempts:
             return await self._lost(t.TurnReport(attempt=first - 1, outcome=outcome, error=_fault(error)), first)
         if report.awaits:
             # Not begun, as a control was accepted; what it follows may be an attempt whose worker was lost.
-            await workflow.wait_condition(lambda: state.applied_control >= report.awaits)
+            await wait_up_to(SIGNAL_SECONDS, lambda: state.applied_control >= report.awaits)
             return await self._lost(report, first)
         if report.outcome != "stopped":
             return report, True

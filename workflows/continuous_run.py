@@ -1,7 +1,6 @@
 """A continuous run: turn after turn until its goal is met, controllable at every moment."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -12,12 +11,13 @@ with workflow.unsafe.imports_passed_through():
 
     from cody.contract import tasks as t
     from cody.contract.errors import ILLEGAL_SIGNAL, INTERNAL, ErrorInfo
-    from cody.contract.lifecycle import ENDED, Action, transition
+    from cody.contract.lifecycle import Action, transition
     from cody.contract.payloads import RunChanged, Warned
     from workflows import stubs
     from workflows.attempts import Attempts
     from workflows.journal import Journal, now_ms, said
     from workflows.verdict import Ending, cancelled, failed, judge
+    from workflows.waiting import SIGNAL_SECONDS, wait_up_to
 
 _SAID_BY = {"pause": "run_pausing", "resume": "run_resumed", "cancel": "run_cancelling"}
 _MAX_BACK_OFF_SECONDS = 60
@@ -179,12 +179,7 @@ class ContinuousRun:
         else:
             return
         if seconds > 0:
-            try:
-                await workflow.wait_condition(
-                    lambda: state.status in wanted or self._interrupted, timeout=timedelta(seconds=seconds)
-                )
-            except asyncio.TimeoutError:  # noqa: UP041 - the workflow's own, the same from Python 3.11 on
-                return
+            await wait_up_to(seconds, lambda: state.status in wanted or self._interrupted)
 
     async def _continue_as_new_if_due(self) -> None:
         """Between turns history may start afresh; a signal that arrives meanwhile is in the state, or comes after."""
@@ -214,5 +209,7 @@ class ContinuousRun:
         self._ending = False
         for action, argument in self._late:
             self._control(action, argument)
-        await workflow.wait_condition(lambda: state.status == "cancelling" or state.status in ENDED)
-        return await self._end(cancelled(state, None, now_ms()))
+        self._late.clear()
+        if await wait_up_to(SIGNAL_SECONDS, lambda: state.status == "cancelling"):
+            ending = cancelled(state, None, now_ms())
+        return await self._end(ending)

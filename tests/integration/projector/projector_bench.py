@@ -65,6 +65,7 @@ class Stage:
 
     def __init__(self, store: Store, log: Log, hub: Hub, run_id: str) -> None:
         self.store, self.log, self.hub, self.run_id = store, log, hub, run_id
+        self._projectors: list[Projector] = []
 
     @asynccontextmanager
     async def attempt(self, turn: int = 1, attempt: int = 1) -> AsyncGenerator[Speech]:
@@ -80,7 +81,15 @@ class Stage:
     def project(self, turn: int = 1, *, first: int = 1, after: int = 0) -> "Projector":
         """Start the activity."""
         task = t.ProjectTask(run_id=self.run_id, turn=turn, first_attempt=first, after=after)
-        return Projector(ProjectActivity(self.store, self.hub), task)
+        projector = Projector(ProjectActivity(self.store, self.hub), task)
+        self._projectors.append(projector)
+        return projector
+
+    async def clear(self) -> None:
+        """End what a test that failed left running."""
+        for projector in self._projectors:
+            if not projector.task.done():
+                await projector.kill()
 
     async def document(self, turn: int = 1) -> Response | None:
         return await self.store.responses.get(response_id_of(self.run_id, turn))
@@ -142,9 +151,11 @@ async def staged(store: Store, server: RedisServer) -> AsyncGenerator[Stage]:
     async with connected(server.url) as redis, connected(server.url, blocking=True) as blocking:
         hub = Hub(redis, blocking)
         following = asyncio.create_task(hub.run())
+        stage = Stage(store, Log(redis), hub, run_id)
         try:
-            yield Stage(store, Log(redis), hub, run_id)
+            yield stage
         finally:
+            await stage.clear()
             following.cancel()
             await asyncio.wait((following,))
         assert hub.watched == {}

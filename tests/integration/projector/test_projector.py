@@ -217,7 +217,7 @@ async def test_it_waits_patiently_for_a_response_to_begin(stage: Stage) -> None:
     async with stage.attempt() as speech:
         speech.say("turn_started", agent="command", pid=PID)
         await speech.writer.flush()
-        await until(lambda: stage.hub._rings[stage.run_id].last.seq == 1)
+        await until(lambda: stage.hub.watched and stage.hub._rings[stage.run_id].last.seq == 1)
         began = time.process_time()
         await asyncio.wait((projector.task,), timeout=0.5)
         assert time.process_time() - began < 0.25
