@@ -23,7 +23,7 @@ Work = Callable[[Connection], T]
 DatabaseGone = (OperationalError, InterfaceError, ConnectionError)
 """The database is away or busy beyond patience: worth trying again."""
 
-_BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 10.0
 _POLL_SECONDS = 0.001
 _READERS = 4
 """Threads that read; SQLite's readers are quick, and wait for nobody."""
