@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from redis.exceptions import NoScriptError
+
 from cody.contract.cursor import Cursor
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
@@ -44,7 +46,7 @@ class Log:
     def __init__(self, redis: AsyncRedis) -> None:
         self.redis = redis
         self._any: Any = redis  # redis-py's commands are typed for sync and async at once
-        self._append = redis.register_script(_SCRIPT)
+        self._sha = redis.register_script(_SCRIPT).sha
 
     async def ping(self) -> None:
         """Raise a RedisError if Redis does not answer."""
@@ -65,10 +67,13 @@ class Log:
 
         What this writer appended before is skipped; where it is `whole` or nothing, such a number is `taken`.
         """
-        args: list[Any] = [epoch, first, int(whole)]
+        call: list[Any] = [2, log_key(run_id), fence_key(run_id), epoch, first, int(whole)]
         for pair in events:
-            args.extend(pair)
-        reply = await self._append(keys=[log_key(run_id), fence_key(run_id)], args=args)
+            call.extend(pair)
+        try:
+            reply = await self._any.evalsha(self._sha, *call)
+        except NoScriptError:  # not SCRIPT LOAD and once more: a Redis that restarts in between has forgotten it again
+            reply = await self._any.eval(_SCRIPT, *call)
         outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
         return Appended(cast("Outcome", outcome.decode()), count, seq, newest)
 

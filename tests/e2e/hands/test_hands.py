@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -78,15 +79,10 @@ def test_reproject_compares_and_mends(service: Service):
     before = run.responses()
     assert cody(service, "reproject", run.id, **addresses(service)).returncode == 0
     database = addresses(service)["DATABASE_URL"].removeprefix("sqlite:///")
-    spoil = "UPDATE items SET item = replace(item, 'hello', 'spoiled') WHERE response_id LIKE ?"
-    subprocess.run(
-        [
-            "python3",
-            "-c",
-            f"import sqlite3; c = sqlite3.connect({database!r}); c.execute({spoil!r}, {(before[0]['id'],)!r}); c.commit()",
-        ],
-        check=True,
-    )
+    with sqlite3.connect(database, timeout=30) as connection:
+        spoil = "UPDATE items SET item = replace(item, 'hello', 'spoiled') WHERE response_id = ?"
+        connection.execute(spoil, (before[0]["id"],))
+    connection.close()
     assert run.responses() != before
     found = cody(service, "reproject", run.id, **addresses(service))
     assert found.returncode == 1

@@ -158,6 +158,26 @@ async def test_replies_that_are_lost_double_nothing(redis_server: RedisServer, l
     assert await contents(log, run_id) == ["first", *said]
 
 
+async def test_a_redis_that_forgets_the_script_again_and_again_is_told_it_again(
+    redis_server: RedisServer, log: Log
+) -> None:
+    """As one does that restarts in the wrong moments."""
+    run_id = new_run_id()
+
+    async def forget(_request: bytes, reply: bytes) -> bytes:
+        await log.redis.script_flush()
+        return reply
+
+    async with proxy_to(redis_server.port) as proxy, connected(proxy.url) as redis:
+        proxy.on_reply = forget
+        writer = AttemptWriter(Log(redis), speaker(run_id, 1, 1))
+        emit(writer, *"abc")
+        writer.close()
+        await writer.run()
+
+    assert await contents(log, run_id) == list("abc")
+
+
 async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_server: RedisServer, log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.fold.fold_scripts import ERROR, Say, begin, feed, log, response_start, usage
 
 from cody.contract.cursor import Cursor
 from cody.contract.events import parse
 from cody.fold import Folder, PoisonEvent, RunFolder, Tokens
+from tests.unit.fold.fold_scripts import ERROR, Say, begin, feed, log, response_start, usage
 
 START = Say("item_start", {"item_id": "m", "item_type": "message"})
 DONE = Say("response_done", {"response_id": "resp_1", "status": "complete", "finish_reason": "stop"})

@@ -4,13 +4,13 @@ import itertools
 import json
 from typing import Any
 
-from tests.unit.fold.fold_scripts import STRAY, Entry, Say, begin, feed, log, runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cody.contract.items import Item
 from cody.contract.responses import Response
 from cody.fold import Checkpoint, Folder, RunFolder
+from tests.unit.fold.fold_scripts import STRAY, Entry, Say, begin, feed, log, runs
 
 common = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 

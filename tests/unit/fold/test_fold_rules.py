@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.unit.fold.fold_scripts import ERROR, Say, begin, error_info, feed, log, usage, usage_of
 
 from cody.contract import items as i
 from cody.contract.responses import Response
 from cody.fold import Folder, output_id_of
+from tests.unit.fold.fold_scripts import ERROR, Say, begin, error_info, feed, log, usage, usage_of
 
 START = Say("item_start", {"item_id": "m", "item_type": "message"})
 DONE = Say("response_done", {"response_id": "resp_1", "status": "complete", "finish_reason": "stop"})
