@@ -91,10 +91,10 @@ class Attempt:
         Raises HandedOver and Orphaned where nobody waits for a report, AttemptTaken where it is not ours to do.
         """
         here, turn = self._run.run_id, self._task.turn
-        await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
         prompt, fault = await asyncio.to_thread(self._prompt)
         if not await self._parts.store.turns.claim(here, turn, self._number, uuid4().hex, prompt):
             raise AttemptTaken(f"{here} turn {turn} attempt {self._number}")
+        await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
         if fault is not None:
             self._announce()
             return self._failed(fault)
@@ -147,7 +147,7 @@ class Attempt:
             message = f"this worker has no agent of kind {job.agent.kind!r}"
             return self._failed(ErrorInfo(code=INTERNAL, message=message))
         since = await self._baseline()
-        if self._task.turn == 1 and self._number == 1:
+        if self._task.turn == 1:
             await self._warn_if_shared()
         result = await self._watched(agent, job)
         await self.output.flush()
@@ -158,6 +158,7 @@ class Attempt:
             message = f"the turn took longer than turn_timeout_seconds ({seconds:g} s)"
             return self._failed(ErrorInfo(code=TURN_TIMEOUT, message=message, retryable=True), result)
         if result.error is not None:
+            await self._check_newest()
             return self._failed(result.error, result)
         return await self._completed(result, since)
 
@@ -210,11 +211,21 @@ class Attempt:
         done = ResponseDone(
             response_id=self._response_id, status="complete", usage=result.usage, finish_reason=result.finish_reason
         )
-        self._sink.say("response_done", done)
         going_on = not verdict.detected and self._request.max_turns != self._task.turn
-        self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=going_on))
         report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict, carry=dict(result.carry))
-        return _quiet(report, result)
+        report = _quiet(report, result)
+        await self._parts.store.turns.keep_report(
+            self._run.run_id, self._task.turn, self._number, report.model_dump_json()
+        )
+        self._sink.say("response_done", done)
+        self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=going_on))
+        return report
+
+    async def _check_newest(self) -> None:
+        """A newer attempt has ended what was left of this one; that is no failure of the agent."""
+        newest = await self._parts.store.turns.newest_attempt(self._run.run_id, self._task.turn)
+        if newest is not None and newest > self._number:
+            raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: attempt {newest} has taken over")
 
     def _failed(self, error: ErrorInfo, result: Result | None = None) -> t.TurnReport:
         will_retry = error.retryable and self._task.failures + 1 < self._task.turn_attempts

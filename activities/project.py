@@ -57,13 +57,13 @@ class ProjectActivity:
         known = (run.row["current_turn"], run.row["attempt"]) == (task.turn, folder.attempt)
         turn = _Turn(self._store, task, folder, run.row["pid"] if known else None)
         with self._hub.follow(task.run_id, max(turn.folder.cursor.seq, task.after)) as follower:
-            while not turn.over:
+            while (ended := turn.over) is None:
                 if activity.is_worker_shutdown():
                     raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
                 turn.fold(await _take(follower, turn.patience))
                 await turn.save_if_due()
         run = await self._run(task)
-        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=run.row["tokens"])
+        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=run.row["tokens"], attempt=ended)
 
     async def _run(self, task: t.ProjectTask) -> RunRow:
         run = await self._store.runs.get(task.run_id, unconfirmed=True)
@@ -85,10 +85,10 @@ class _Turn:
         self._saved_at = 0.0
 
     @property
-    def over(self) -> bool:
-        """The attempt that was asked for, or a newer one, ended."""
+    def over(self) -> int | None:
+        """The attempt that ended, if it is the one that was asked for or a newer one."""
         ended = self.folder.ended
-        return ended is not None and ended.attempt >= self._task.first_attempt
+        return ended.attempt if ended is not None and ended.attempt >= self._task.first_attempt else None
 
     @property
     def patience(self) -> float:

@@ -11,8 +11,9 @@ from activities.stopping import watch_over
 from cody.agents.base import Stop
 from cody.agents.sweep import sweep_attempt
 from cody.contract import tasks as t
+from cody.contract.cursor import epoch_of
 from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL
-from cody.contract.lifecycle import RunStatus, transition
+from cody.contract.lifecycle import ENDED, RunStatus, transition
 from cody.store import DatabaseGone, RunRow
 from cody.stream.connection import RedisGone
 from cody.stream.writer import Fenced
@@ -36,8 +37,10 @@ class TurnActivity:
         run = await self._parts.store.runs.get(task.run_id, unconfirmed=True)
         if run is None:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
-        if awaited := _awaited(run, task, number):
-            return t.TurnReport(attempt=number - 1, outcome="stopped", awaits=awaited)
+        if (held := _held(run, task, number)) is not None:
+            return t.TurnReport(attempt=number - 1, outcome="stopped", begun=False, awaits=held)
+        if number > task.first_attempt and (report := await self._done_before(task)):
+            return report
         timeout = run.request.continuous().turn_timeout_seconds
         attempt = Attempt(self._parts, task, run, number, Stop())
         try:
@@ -54,20 +57,32 @@ class TurnActivity:
             message = f"{type(error).__name__}: {error}"
             raise ApplicationError(message, type=INTERNAL, non_retryable=True) from error
 
+    async def _done_before(self, task: t.TurnTask) -> t.TurnReport | None:
+        """The report of an earlier attempt that did the turn, if Temporal never got it: an agent works only once."""
+        kept = await self._parts.store.turns.report(task.run_id, task.turn)
+        if kept is None:
+            return None
+        report = t.TurnReport.model_validate_json(kept)
+        fence = await self._parts.log.fence(task.run_id)
+        return report if fence.ended == epoch_of(task.turn, report.attempt) else None
 
-def _awaited(run: RunRow, task: t.TurnTask, number: int) -> int:
-    """The control that keeps this attempt from beginning, though the workflow did not know of it yet; 0 if none does.
 
-    A workflow task that was under way when the signal came does not see it, and a frozen worker makes that long.
+def _held(run: RunRow, task: t.TurnTask, number: int) -> int | None:
+    """Whether the run is to stop before this attempt begins: the control that says so (0 if it is recorded already).
+
+    A workflow task that was under way when a signal came does not see it, and a worker that was frozen wakes with
+    attempts in hand that nobody waits for; None is: begin.
     """
-    status: RunStatus = "running"
-    awaited, now = 0, False
+    status: RunStatus = run.row["status"]
+    if status == "cancelling" or status in ENDED:
+        return 0
+    status, awaited, now = "running", 0, False
     for control in run.pending:
         if control.id > task.applied_control:
             status = transition(status, control.action) or status
             awaited, now = control.id, now or control.mode == "now"
     held = status == "cancelling" or (status == "pausing" and (now or number == 1))
-    return awaited if held else 0
+    return awaited if held else None
 
 
 async def _see_through(attempt: Attempt, timeout_seconds: float) -> t.TurnReport:

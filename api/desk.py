@@ -4,11 +4,11 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from api.gateway import Gateway
-from api.problems import ProblemError, TemporalGone, problem, run_not_found
+from api.problems import ProblemError, problem, run_not_found
 from cody.agents.base import now_ms
 from cody.contract import errors as e
 from cody.contract import tasks as t
@@ -16,7 +16,7 @@ from cody.contract.events import TraceContext
 from cody.contract.lifecycle import ENDED, Action, RunStatus
 from cody.contract.requests import ContinuousRunRequest, ControlOptions, SingleRunRequest
 from cody.contract.runs import RunKind
-from cody.store import AnyRequest, IllegalControl, KeyReused, NewRun, RunRow, Store
+from cody.store import AnyRequest, Control, IllegalControl, KeyReused, NewRun, RunRow, Store
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _CLOSED_BY = {"terminated": e.WORKFLOW_TERMINATED, "failed": e.WORKFLOW_FAILED, "lost": e.WORKFLOW_LOST}
@@ -83,20 +83,29 @@ class Desk:
             raise run_not_found(run_id)
         status, waiting = accepted
         try:
-            # What another call has accepted but not signalled yet goes first; the workflow knows what it had already.
-            for control in waiting:
-                if not await self.gateway.signal(control):
-                    raise await self._ended_meanwhile(run_id, action, waiting[-1].id)
-        except TemporalGone:
-            await self.store.controls.withdraw(waiting[-1].id)
+            taken = await self._signal(waiting)
+        except BaseException:
+            await self.store.controls.withdraw(waiting[-1].id)  # refused, for whatever reason
             raise
+        if not taken:
+            await self.store.controls.withdraw(waiting[-1].id)
+            raise await self._ended_meanwhile(run_id, action)
         return status
 
-    async def _ended_meanwhile(self, run_id: str, action: Action, control_id: int) -> ProblemError:
-        await self.store.controls.withdraw(control_id)
+    async def _signal(self, controls: Sequence[Control]) -> bool:
+        """Send them in order: what another call has accepted but not signalled yet goes first, and the workflow knows
+        what it had already. False if there is no workflow.
+        """
+        for control in controls:
+            if not await self.gateway.signal(control):
+                return False
+        return True
+
+    async def _ended_meanwhile(self, run_id: str, action: Action) -> ProblemError:
         await self.close_if_dead(run_id)
         run = await self.store.runs.get(run_id)
-        return not_possible(action, run.status if run else "failed")
+        # Without a workflow a run that is not over yet has failed, and is being closed.
+        return not_possible(action, run.row["status"] if run and run.row["status"] in ENDED else "failed")
 
     # What is settled later.
 

@@ -14,6 +14,8 @@ from cody.contract import tasks as t
 from cody.store import Control
 
 _TIMEOUT = timedelta(seconds=3)
+_NO_ANSWER = (RPCError, RuntimeError)
+"""The SDK reports a first connection that is refused as a RuntimeError."""
 
 Fate = Literal["alive", "terminated", "failed", "lost"]
 """alive: the workflow runs; terminated: by an operator; failed: it ended in any other way; lost: Temporal has none."""
@@ -53,7 +55,7 @@ class Gateway:
             )
         except WorkflowAlreadyStartedError:
             return
-        except RPCError as error:
+        except _NO_ANSWER as error:
             raise TemporalGone(error) from error
 
     async def signal(self, control: Control) -> bool:
@@ -67,8 +69,8 @@ class Gateway:
         try:
             handle = self._client.get_workflow_handle(control.run_id)
             await handle.signal(control.action, argument, rpc_timeout=_TIMEOUT)
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+        except _NO_ANSWER as error:
+            if _is_not_found(error):
                 return False
             raise TemporalGone(error) from error
         return True
@@ -77,8 +79,8 @@ class Gateway:
         """What has become of the run's workflow. Raises TemporalGone."""
         try:
             description = await self._client.get_workflow_handle(run_id).describe(rpc_timeout=_TIMEOUT)
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+        except _NO_ANSWER as error:
+            if _is_not_found(error):
                 return "lost"
             raise TemporalGone(error) from error
         status = cast("WorkflowExecutionStatus", description.status)
@@ -90,7 +92,11 @@ class Gateway:
         """Raise TemporalGone if the server does not answer."""
         try:
             healthy = await self._client.service_client.check_health(timeout=timedelta(seconds=2))
-        except (RPCError, RuntimeError) as error:
+        except _NO_ANSWER as error:
             raise TemporalGone(error) from error
         if not healthy:
             raise TemporalGone("the server says that it is not serving")
+
+
+def _is_not_found(error: Exception) -> bool:
+    return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND

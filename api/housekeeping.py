@@ -5,8 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from api.desk import Desk
-from api.problems import TemporalGone
-from cody.store import DatabaseGone
 
 _log = logging.getLogger(__name__)
 
@@ -25,5 +23,5 @@ async def _every(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(seconds)
         try:
             await do()
-        except* (TemporalGone, *DatabaseGone) as errors:
-            _log.warning("%s has to wait: %s", do.__name__, errors.exceptions[0])
+        except Exception as error:  # noqa: BLE001 - the loop's edge: what fails now is tried again, and said
+            _log.warning("%s has to wait", do.__name__, exc_info=error)

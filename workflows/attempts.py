@@ -48,6 +48,10 @@ class Attempts:
             if in_log or not is_cancelled_exception(error):
                 raise
         else:
+            if projected.attempt < in_log:
+                # It followed an attempt that ended, but whose report came too late: a later one counts.
+                task = t.ProjectTask(run_id=state.run_id, turn=state.turn, first_attempt=in_log, after=projected.cursor)
+                projected = await stubs.project_turn(task)
             state.cursor, state.tokens = projected.cursor, projected.tokens
         return report
 
@@ -64,7 +68,7 @@ class Attempts:
             carry=state.carry,
         )
 
-    async def _report(self, turn: workflow.ActivityHandle[t.TurnReport], first: int) -> tuple[t.TurnReport, bool]:
+    async def _report(self, turn: workflow.ActivityHandle[t.TurnReport], first: int) -> tuple[t.TurnReport, int]:
         """How the attempt ended, and whether the log has it. What the attempt could not write itself is written."""
         state = self._state
         try:
@@ -72,16 +76,16 @@ class Attempts:
         except ActivityError as error:
             outcome = "stopped" if self._interrupted() else "failed"
             return await self._lost(t.TurnReport(attempt=first - 1, outcome=outcome, error=_fault(error)), first)
-        if report.awaits:
-            # Not begun, as a control was accepted; what it follows may be an attempt whose worker was lost.
+        if not report.begun:
+            # What it follows may be an attempt whose worker was lost.
             await wait_up_to(SIGNAL_SECONDS, lambda: state.applied_control >= report.awaits)
             return await self._lost(report, first)
         if report.outcome != "stopped":
-            return report, True
+            return report, report.attempt
         ended = await stubs.end_turn(t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason))
         return report, self._in_log(ended, first)
 
-    async def _lost(self, report: t.TurnReport, first: int) -> tuple[t.TurnReport, bool]:
+    async def _lost(self, report: t.TurnReport, first: int) -> tuple[t.TurnReport, int]:
         """Write the end of an attempt that nobody is left to write, and learn which attempt that was."""
         state = self._state
         end = t.EndTask(run_id=state.run_id, turn=state.turn, reason=state.reason, sweep=True)
@@ -98,8 +102,8 @@ class Attempts:
         }
         return report.model_copy(update=found), in_log
 
-    def _in_log(self, ended: t.EndReport, first: int) -> bool:
-        return ended.turn == self._state.turn and ended.attempt >= first
+    def _in_log(self, ended: t.EndReport, first: int) -> int:
+        return ended.attempt if ended.turn == self._state.turn and ended.attempt >= first else 0
 
 
 def _fault(error: ActivityError) -> ErrorInfo:

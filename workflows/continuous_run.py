@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from cody.contract import tasks as t
-    from cody.contract.errors import ILLEGAL_SIGNAL, INTERNAL, ErrorInfo
+    from cody.contract.errors import ILLEGAL_SIGNAL, INTERNAL, SURVIVORS, ErrorInfo
     from cody.contract.lifecycle import Action, transition
     from cody.contract.payloads import RunChanged, Warned
     from workflows import stubs
@@ -200,6 +200,8 @@ class ContinuousRun:
         """Write the run's end; a cancel that was accepted before it could be written comes first."""
         state = self._state
         await self._journal.written()
+        if state.status == "cancelling" and ending.status != "cancelled" and ending.reason != SURVIVORS:
+            ending = cancelled(state, None, now_ms())  # it came while that was written
         self._ending = True
         task = self._journal.task(0 if state.closing else state.said + 1, (said(ending.type, ending.payload),))
         update = {"status": ending.status, "error": ending.error, "completion": ending.completion}

@@ -127,10 +127,12 @@ class TurnTask(Model):
 class TurnReport(Model):
     """How an attempt ended. `failed` and `completed` are in the log already, `stopped` is for the run to write.
 
-    With `awaits` it was not begun: the control of that number was accepted, and its signal is on its way.
+    One that was not `begun` left no trace: the run is to stop first. `awaits` is then the number of an accepted control
+    whose signal is on its way, if it is that.
     """
 
     attempt: int
+    begun: bool = True
     awaits: int = 0
     outcome: Literal["completed", "failed", "stopped"]
     error: ErrorInfo | None = None
@@ -157,6 +159,8 @@ class ProjectReport(Model):
 
     cursor: int
     tokens: int
+    attempt: int
+    """The attempt whose end it saw; one that came later is not folded yet."""
 
 
 class RecordTask(Model):

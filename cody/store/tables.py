@@ -110,6 +110,7 @@ prompts = Table(
     Column("attempt", Integer, primary_key=True),
     Column("owner", String(64), nullable=False),  # the execution that has this attempt
     Column("text", Text, nullable=False),
+    Column("report", Text),  # of an attempt that did its turn
 )
 
 outputs = Table(

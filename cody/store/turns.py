@@ -4,7 +4,7 @@ import zlib
 from collections.abc import AsyncIterator
 from functools import partial
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select, update
 
 from cody.store.database import Database
 from cody.store.tables import outputs, prompts
@@ -30,6 +30,18 @@ class TurnStore:
             return connection.execute(select(prompts.c.owner).where(place)).scalar_one() == owner
 
         return await self._db.write(work)
+
+    async def keep_report(self, run_id: str, turn: int, attempt: int, report: str) -> None:
+        """Keep what an attempt that did its turn reports, before the log says so."""
+        place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
+        query = update(prompts).where(place).values(report=report)
+        await self._db.write(lambda connection: connection.execute(query))
+
+    async def report(self, run_id: str, turn: int) -> str | None:
+        """The newest report of a turn."""
+        done = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.report.is_not(None))
+        query = select(prompts.c.report).where(done).order_by(prompts.c.attempt.desc()).limit(1)
+        return await self._db.read(lambda connection: connection.execute(query).scalar_one_or_none())
 
     async def prompt(self, run_id: str, turn: int, attempt: int | None) -> str | None:
         """The prompt of an attempt, the newest unless told."""

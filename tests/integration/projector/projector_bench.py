@@ -18,7 +18,7 @@ from cody.stream.hub import Hub
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
 from tests.integration.store.store_bench import AT, TRACE, a_run, begin, row
-from tests.parts import RedisServer, connected
+from tests.parts import PATIENCE_SECONDS, RedisServer, connected
 
 ERROR = {"code": "agent_exit", "message": "exit code 3", "retryable": True}
 PID = 4711
@@ -138,7 +138,7 @@ class Projector:
         self._environment.cancel()
         await asyncio.wait((self.task,))
 
-    async def report(self, seconds: float = 10) -> t.ProjectReport:
+    async def report(self, seconds: float = PATIENCE_SECONDS) -> t.ProjectReport:
         """Its report, in time."""
         async with asyncio.timeout(seconds):
             return await self.task

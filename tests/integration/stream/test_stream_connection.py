@@ -10,7 +10,7 @@ from cody.stream.connection import RedisGone, connect
 from cody.stream.log import Log
 from tests.integration.stream.hub_bench import running_hub
 from tests.integration.stream.stream_bench import say
-from tests.parts import RedisServer, connected, new_run_id
+from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id
 
 
 async def test_a_task_that_talks_to_redis_can_be_cancelled_at_any_moment(log: Log) -> None:
@@ -26,7 +26,7 @@ async def test_a_task_that_talks_to_redis_can_be_cancelled_at_any_moment(log: Lo
         for _ in range(chance.randint(1, 12)):
             await asyncio.sleep(0)
         talking.cancel()
-        await asyncio.wait((talking,), timeout=1)
+        await asyncio.wait((talking,), timeout=PATIENCE_SECONDS)
         assert talking.cancelled()
 
 
@@ -34,7 +34,7 @@ async def test_a_hub_that_is_cancelled_while_events_come_ends(redis_server: Redi
     chance = random.Random(7)
     for _ in range(20):
         run_id = new_run_id()
-        async with asyncio.timeout(5), running_hub(redis_server) as hub:
+        async with asyncio.timeout(PATIENCE_SECONDS), running_hub(redis_server) as hub:
             with hub.follow(run_id, 0) as follower:
                 for number in range(1, 4):
                     await say(log, run_id, number)
@@ -51,7 +51,7 @@ async def test_a_redis_that_says_nothing_is_gone_in_time(redis_server: RedisServ
         redis_server.signal(signal.SIGSTOP)
         try:
             with pytest.raises(RedisGone, match=r"no answer to PING for 0\.2 s"):
-                await asyncio.wait_for(log.ping(), 2)
+                await asyncio.wait_for(log.ping(), PATIENCE_SECONDS)
         finally:
             redis_server.signal(signal.SIGCONT)
         redis.deadline_seconds = 5.0

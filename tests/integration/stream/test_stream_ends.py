@@ -23,7 +23,7 @@ from tests.integration.stream.stream_bench import (
     whole,
 )
 from tests.integration.stream.stream_proxy import proxy_to
-from tests.parts import RedisServer, connected, new_run_id, until
+from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
 LAST_WORDS = ["response_done", "turn_aborted_by_user"]
 
@@ -129,7 +129,7 @@ async def test_many_enders_and_a_zombie_in_full_flood_write_one_end(redis_server
             enders = [end_attempt(each, run_id, TRACE, 1, last_words) for each in (log, Log(other)) * 3]
             assert set(await asyncio.gather(*enders)) == {(1, 1)}
             with pytest.raises(Fenced):
-                await asyncio.wait_for(zombie, 5)
+                await asyncio.wait_for(zombie, PATIENCE_SECONDS)
 
         said = await types(log, run_id)
         assert said[-2:] == LAST_WORDS

@@ -13,17 +13,17 @@ from cody.stream.writer import AttemptWriter
 from tests.integration.stream.hub_bench import LONG_SECONDS, assert_saw_all, running_hub, see
 from tests.integration.stream.stream_bench import AT, running, say, speaker, text
 from tests.integration.stream.stream_proxy import proxy_to
-from tests.parts import RedisServer, connected, new_run_id, until
+from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
-SOON_SECONDS = 1.0
+SOON_SECONDS = 2.0
 """Generous for a machine that others use too, and far from what a blocking read waits."""
-assert SOON_SECONDS * 4 < BLOCK_MS / 1000
+assert SOON_SECONDS * 2 < BLOCK_MS / 1000
 
 
 async def settled(hub: Hub, run_id: str) -> None:
     """Wait until the hub's blocking read waits for this run; what comes then comes by the hub."""
     await until(lambda: run_id in hub.watched)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             clients = await hub.log.redis.client_list()
             if any(client["flags"] == "b" and client["cmd"] == "xread" for client in clients):
@@ -171,7 +171,7 @@ async def test_followers_go_on_when_redis_was_killed_under_them(redis_server: Re
         return seen
 
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(asyncio.timeout(20))
+        await stack.enter_async_context(asyncio.timeout(2 * PATIENCE_SECONDS))
         hub = await stack.enter_async_context(running_hub(redis_server))
         followers = [stack.enter_context(hub.follow(run_id, 0)) for run_id in runs]
         for writer in writers:
@@ -226,15 +226,15 @@ async def test_a_log_gap_is_no_trimming(redis_server: RedisServer, log: Log) -> 
 
 
 async def test_many_runs_at_once(redis_server: RedisServer, log: Log) -> None:
-    runs = [new_run_id() for _ in range(200)]
+    runs = [new_run_id() for _ in range(100)]
 
     async def write(run_id: str) -> None:
-        for number in range(1, 21):
+        for number in range(1, 11):
             await say(log, run_id, number)
 
     async def watch(hub: Hub, run_id: str) -> None:
         with hub.follow(run_id, 0) as follower:
-            assert [entry.seq for entry in await see(follower, 20)] == list(range(1, 21))
+            assert [entry.seq for entry in await see(follower, 10)] == list(range(1, 11))
 
     async with running_hub(redis_server) as hub:
         with hub.follow(runs[0], 0):

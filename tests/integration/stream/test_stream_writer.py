@@ -1,7 +1,6 @@
 """The writer of an attempt: everything in order, at once or in big batches, through lost replies and a dead Redis."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -22,7 +21,7 @@ from tests.integration.stream.stream_bench import (
     whole,
 )
 from tests.integration.stream.stream_proxy import proxy_to
-from tests.parts import RedisServer, connected, new_run_id, until
+from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
 
 class WatchedLog(Log):
@@ -58,7 +57,7 @@ async def test_a_single_event_leaves_at_once(log: Log) -> None:
         for number in range(1, 4):
             emit(writer, f"{number}")
             # Neither more events nor a flush push it.
-            await until(lambda number=number: _has(log, run_id, number), 1)
+            await until(lambda number=number: _has(log, run_id, number))
 
 
 async def test_a_flood_travels_in_order_and_in_big_batches(log: Log) -> None:
@@ -104,9 +103,9 @@ async def test_a_full_writer_makes_its_owner_wait_until_there_is_room(log: Log) 
     assert not waiting.done()
 
     async with running(writer.run()):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
         await writer.flush()
-        await asyncio.wait_for(writer.ready(), 1)
+        await asyncio.wait_for(writer.ready(), PATIENCE_SECONDS)
 
     assert await contents(log, run_id) == said
 
@@ -116,23 +115,23 @@ async def test_close_lets_run_return_once_everything_is_sent(log: Log) -> None:
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
     idle = AttemptWriter(log, speaker(run_id, 1, 1))
     idle.close()
-    await asyncio.wait_for(idle.run(), 1)
+    await asyncio.wait_for(idle.run(), PATIENCE_SECONDS)
 
     emit(writer, *"abc")
     work = asyncio.create_task(writer.run())
     emit(writer, *"de")
     writer.close()
-    await asyncio.wait_for(work, 5)
+    await asyncio.wait_for(work, PATIENCE_SECONDS)
 
     assert await contents(log, run_id) == list("abcde")
-    await asyncio.wait_for(writer.flush(), 1)
+    await asyncio.wait_for(writer.flush(), PATIENCE_SECONDS)
 
 
 async def test_flush_waits_for_what_was_emitted_before_it(log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
     async with running(writer.run()):
-        await asyncio.wait_for(writer.flush(), 1)  # nothing to wait for
+        await asyncio.wait_for(writer.flush(), PATIENCE_SECONDS)  # nothing to wait for
         emit(writer, *"abc")
         await writer.flush()
         assert await contents(log, run_id) == list("abc")
@@ -153,7 +152,7 @@ async def test_replies_that_are_lost_double_nothing(redis_server: RedisServer, l
                 # Few enough for the client's own tries now and then, too many for them at other times.
                 proxy.cut(b"EVALSHA", start // 20 % 6)
                 emit(writer, *said[start : start + 20])
-                await asyncio.wait_for(writer.flush(), 10)
+                await asyncio.wait_for(writer.flush(), PATIENCE_SECONDS)
 
     assert await contents(log, run_id) == ["first", *said]
 
@@ -189,7 +188,8 @@ async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_s
             emit(writer, f"{said}")
             said += 1
             await writer.ready()
-            await asyncio.sleep(0)
+            if said % 20 == 0:
+                await asyncio.sleep(0.001)  # no outage here fills the writer
 
     async with running(writer.run()):
         async with running(flood()):
@@ -199,7 +199,7 @@ async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_s
                 async with redis_server.killed():
                     before = said
                     await until(lambda before=before: said > before + 500)
-        await asyncio.wait_for(writer.flush(), 10)
+        await asyncio.wait_for(writer.flush(), PATIENCE_SECONDS)
 
     assert await contents(log, run_id) == [f"{number}" for number in range(said)]
 
@@ -223,7 +223,7 @@ async def test_the_owner_notices_when_the_log_refuses_the_attempt(
 
     emit(writer, "swallowed" if attempt == 1 else "too late", "too late")
     flush = asyncio.create_task(writer.flush())
-    done, _ = await asyncio.wait({work, flush}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait({work, flush}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
 
     assert done == {work}
     with pytest.raises(Fenced, match=f"{run_id} turn 1 attempt 1: {outcome}") as refused:
@@ -250,9 +250,7 @@ async def test_two_attempts_at_once_and_then_a_third(log: Log) -> None:
     async def write(writer: AttemptWriter, start_after: int) -> None:
         await asyncio.gather(writer.run(), live(writer, start_after))
 
-    before = time.monotonic()
     done = await asyncio.gather(*(write(writer, 100 * n) for n, writer in enumerate(writers)), return_exceptions=True)
-    assert time.monotonic() - before < 10
 
     entries = await whole(log, run_id)
     assert_lawful(entries)
