@@ -11,14 +11,12 @@ from activities.stopping import watch_over
 from cody.agents.base import Stop
 from cody.agents.sweep import sweep_attempt
 from cody.contract import tasks as t
-from cody.contract.cursor import epoch_of
+from cody.contract.cursor import MAX_ATTEMPT, epoch_of
 from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL
 from cody.contract.lifecycle import ENDED, RunStatus, transition
 from cody.store import DatabaseGone, RunRow
 from cody.stream.connection import RedisGone
 from cody.stream.writer import Fenced
-
-MAX_ATTEMPT = 999
 
 
 class TurnActivity:

@@ -10,11 +10,12 @@ from api.problems import documented, problem
 from api.runs import require
 from api.state import Door
 from cody.contract import errors as e
+from cody.contract.cursor import MAX_ATTEMPT
 from cody.contract.responses import Response as Document
 from cody.contract.responses import ResponseList, Thread
 
 TEXT = "text/plain"
-Attempt = Annotated[int | None, Parameter(ge=1, le=999)]
+Attempt = Annotated[int | None, Parameter(ge=1, le=MAX_ATTEMPT)]
 
 
 @get(

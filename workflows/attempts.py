@@ -8,10 +8,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from cody.contract import tasks as t
+    from cody.contract.cursor import MAX_ATTEMPT
     from cody.contract.errors import INTERNAL, WORKER_LOST, ErrorInfo
     from workflows import stubs
     from workflows.journal import now_ms
-    from workflows.verdict import MAX_ATTEMPT
     from workflows.waiting import SIGNAL_SECONDS, wait_up_to
 
 

@@ -6,6 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from cody.contract import tasks as t
+    from cody.contract.cursor import MAX_ATTEMPT
     from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL, SURVIVORS, ErrorInfo
     from cody.contract.lifecycle import RunStatus
     from cody.contract.payloads import (
@@ -17,9 +18,6 @@ with workflow.unsafe.imports_passed_through():
         RunCompleted,
         RunFailed,
     )
-
-MAX_ATTEMPT = 999
-"""The contract's bound, so that turn and attempt fit one epoch."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Workspace:
         self._faults: list[str] = []
         self._warned = False
         self._finishing = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -67,27 +67,36 @@ class Workspace:
         """Take things as they are for known, then watch. Before the agent starts."""
         self._told = await asyncio.to_thread(self._begin)
         self._warn()
-        self._task = asyncio.create_task(self._watch())
+        self._tasks = [asyncio.create_task(self._watch_files()), asyncio.create_task(self._watch_logs())]
 
     async def finish(self) -> None:
         """Tell at once what has changed until now, and stop. Raises what the watch failed with, if it did."""
         self._finishing.set()
-        if self._task:
-            task, self._task = self._task, None
-            await task
+        if self._tasks:
+            tasks, self._tasks = self._tasks, []
+            await asyncio.gather(*tasks)
             changed, _ = await self._look()
-            await self._tell(changed)
+            await self._tell_files(changed)
+            await self._tell_logs(self._logs.values())
 
     def reported(self, path: str, type_: str = "file_written") -> None:
         """The agent said this itself (`file_written`, `file_deleted`, `log_updated`): it is not said twice."""
         self._marks[path] = _Mark(type_, time.time_ns())
 
-    async def _watch(self) -> None:
+    async def _watch_files(self) -> None:
         while not self._finishing.is_set():
             changed, cost = await self._look()
             await self._rest(SETTLE_SECONDS)
-            await self._tell(changed)
+            await self._tell_files(changed)
             await self._rest(max(POLL_SECONDS, REST_PER_COST * cost) - SETTLE_SECONDS)
+
+    async def _watch_logs(self) -> None:
+        """Beside the files: a log costs one look at it, however many files there are."""
+        while not self._finishing.is_set():
+            changed = await asyncio.to_thread(lambda: [log for log in self._logs.values() if log.changed()])
+            await self._rest(SETTLE_SECONDS)
+            await self._tell_logs(changed)
+            await self._rest(POLL_SECONDS - SETTLE_SECONDS)
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -111,22 +120,22 @@ class Workspace:
         found = self._kept(self._scanner.scan(self._told))
         changed = {path for path, state in found.items() if self._told.get(path) != state}
         changed |= self._told.keys() - found.keys()
-        changed |= {path for path, log in self._logs.items() if log.changed()}
         return changed, time.monotonic() - started
 
     def _kept(self, scan: Scan) -> dict[str, State]:
         self._faults += scan.faults
         return scan.files
 
-    async def _tell(self, paths: Iterable[str]) -> None:
+    async def _tell_files(self, paths: Iterable[str]) -> None:
         due = sorted(paths)
-        files = [path for path in due if path not in self._logs]
-        states = await asyncio.to_thread(self._scanner.states, files) if files else {}
+        states = await asyncio.to_thread(self._scanner.states, due) if due else {}
         for path, state in states.items():
             self._tell_file(path, state)
-        for path in due:
-            if path in self._logs:
-                await self._tell_log(self._logs[path])
+        self._warn()
+
+    async def _tell_logs(self, logs: Iterable[WatchedLog]) -> None:
+        for log in logs:
+            await self._tell_log(log)
         self._warn()
 
     def _tell_file(self, path: str, state: State | None) -> None:

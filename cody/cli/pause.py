@@ -2,6 +2,7 @@
 
 import click
 
+from cody.cli.invocation import cody
 from cody.cli.remote import call, url_option
 
 
@@ -14,4 +15,4 @@ def command(run_id: str, now: bool, reason: str | None, url: str) -> None:
     """Pause a run: after its turn, or --now."""
     mode = "now" if now else "after_turn"
     answer = call(url, lambda client: client.control(run_id, "pause", reason=reason, mode=mode))
-    click.echo(f"{answer.run_id} is {answer.status} · go on with: cody resume {answer.run_id}")
+    click.echo(f"{answer.run_id} is {answer.status} · go on with: {cody(url)} resume {answer.run_id}")

@@ -8,6 +8,7 @@ import click
 
 from cody.cli.client import Client
 from cody.cli.ending import EXIT_CODES, EXIT_CODES_HELP
+from cody.cli.invocation import cody
 from cody.cli.options import CommandT, Duration, Pair, prompt_options
 from cody.cli.phrases import joined
 from cody.cli.remote import call, url_option
@@ -82,7 +83,9 @@ def command(url: str, idempotency_key: str | None, detach: bool, as_json: bool, 
     body = options.body()
     if detach:
         _announce_and_leave(
-            call(url, lambda client: client.start(body, single=options.once, key=idempotency_key)), as_json
+            call(url, lambda client: client.start(body, single=options.once, key=idempotency_key)),
+            as_json,
+            url,
         )
         return
     output = ForMachine() if as_json else ForPerson()
@@ -104,9 +107,9 @@ def command(url: str, idempotency_key: str | None, detach: bool, as_json: bool, 
     sys.exit(EXIT_CODES[status])
 
 
-def _announce_and_leave(run: Accepted, as_json: bool) -> None:
+def _announce_and_leave(run: Accepted, as_json: bool, url: str) -> None:
     if as_json:
         click.echo(run.model_dump_json(by_alias=True))
     else:
         click.echo(run.run_id)
-        click.echo(f"watch it: cody watch {run.run_id} · end it: cody cancel {run.run_id}", err=True)
+        click.echo(f"watch it: {cody(url)} watch {run.run_id} · end it: {cody(url)} cancel {run.run_id}", err=True)

@@ -33,6 +33,8 @@ def fail_fast() -> Generator[Settings]:
         yield load()
     except (SettingsError, PartMissing) as error:
         click.echo(f"{click.get_current_context().command_path} cannot start:\n{error}", err=True)
+        if isinstance(error, SettingsError):
+            click.echo("what runs under `cody dev` is in its data directory: set -a; . .cody/service.env", err=True)
         sys.exit(2)
 
 

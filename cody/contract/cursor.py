@@ -6,6 +6,8 @@ from typing import NamedTuple
 EPOCHS_PER_TURN = 1000
 """An attempt is 1–999, so a turn and its attempt fit one integer that only grows."""
 
+MAX_ATTEMPT = EPOCHS_PER_TURN - 1
+
 _FORM = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", re.ASCII)
 
 

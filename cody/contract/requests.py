@@ -77,12 +77,16 @@ class Budget(RequestModel):
     max_duration_seconds: PositiveSeconds | None = None
 
 
+NOBODYS_WORK = (".git/**", ".cody/**", "**/.venv/**", "**/node_modules/**", "**/__pycache__/**", "**/.*_cache/**")
+"""Where tools keep things for themselves, Cody's own data among them: not watched unless a request says otherwise."""
+
+
 class WatchSpec(RequestModel):
     """What of the working directory is reported: these logs line by line, files by glob."""
 
     logs: list[RelativePath] | None = None
     include: list[Text] = Field(default=["**/*"])
-    exclude: list[Text] = Field(default=[".git/**"])
+    exclude: list[Text] = Field(default=[*NOBODYS_WORK])
 
 
 class StartRequest(RequestModel):

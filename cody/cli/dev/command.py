@@ -44,6 +44,7 @@ def command(
     """
     folder = data_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # prompts and the environments of runs are in its files
     asked = {"--api-port": api_port, "--temporal-port": temporal_port, "--ui-port": ui_port, "--redis-port": redis_port}
     try:
         lock = DataDirLock(folder)
