@@ -27,7 +27,7 @@ RETRY = b"retry: 1000\n"
 _AWAY_SECONDS = 0.5
 _PATIENCE_SECONDS = 1.0
 """How long Redis may take to answer before it counts as away."""
-_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
 @dataclass(frozen=True)

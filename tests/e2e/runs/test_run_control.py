@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,21 @@ def test_random_controls_leave_no_run_stuck_and_no_process_alive(service: Servic
         _see_to_its_end(run)
         check_ended(run)
         assert not processes_of(run)
+
+
+def test_a_cancel_that_was_accepted_ends_the_run_cancelled(service: Service):
+    chance = random.Random(11)
+    place = service.workspace()
+
+    def storm(_: int) -> None:
+        run = service.start("sleep 0.05", working_dir=place, max_turns=1)
+        run.event(chance.choice(["turn_started", "response_done", "turn_completed"]))
+        for action in chance.choice([["cancel"], ["pause", "resume", "cancel"], ["pause", "cancel", "cancel"]]):
+            accepted = run.control(action).status_code == 202
+        run.wait("cancelled" if accepted else "completed")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(storm, range(40)))
 
 
 def _see_to_its_end(run: Run) -> None:
