@@ -6,6 +6,7 @@ from cody.agents.base import now_ms
 from cody.agents.sweep import sweep
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of, turn_id_of
+from cody.contract.cursor import epoch_of
 from cody.contract.payloads import ResponseDone, ResponseError, TurnAborted, TurnFailed
 from cody.contract.requests import ControlOptions
 from cody.store import Store
@@ -32,6 +33,8 @@ class EndActivity:
         def said(turn: int, _attempt: int) -> list[Said]:
             return _last_words(task, turn)
 
+        if task.turn is not None:
+            await self._seal(task.run_id, task.turn)
         turn, attempt = await end_attempt(self._log, task.run_id, run.trace_context, task.turn, said)
         claim = await self._store.turns.newest_attempt(task.run_id, task.turn or turn)
         return t.EndReport(
@@ -41,6 +44,12 @@ class EndActivity:
             reaped=quiet.reaped if quiet else (),
             survivors=quiet.survivors if quiet else (),
         )
+
+    async def _seal(self, run_id: str, turn: int) -> None:
+        """An attempt that was claimed and has not written yet is none any more: its worker may only be frozen."""
+        claim = await self._store.turns.newest_attempt(run_id, turn)
+        if claim is not None:
+            await self._log.seal(run_id, epoch_of(turn, claim))
 
 
 def _last_words(task: t.EndTask, turn: int) -> list[Said]:

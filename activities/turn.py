@@ -38,6 +38,8 @@ class TurnActivity:
         if (held := _held(run, task, number)) is not None:
             return t.TurnReport(attempt=number - 1, outcome="stopped", begun=False, awaits=held)
         if number > task.first_attempt and (report := await self._done_before(task)):
+            # An attempt between that one and this may be frozen, with its agent not started yet.
+            await self._parts.log.seal(task.run_id, epoch_of(task.turn, number))
             return report
         timeout = run.request.continuous().turn_timeout_seconds
         attempt = Attempt(self._parts, task, run, number, Stop())

@@ -6,20 +6,23 @@
 -- Gives {outcome, how many were appended, last SEQ of the log, newest epoch}; outcome is one of
 --   ok        appended, but for what this writer had appended before
 --   fenced    a newer attempt has written, so this one is a zombie
---   ended     this attempt's end was written
+--   ended     this attempt's end was written, or it was settled without it
 --   terminal  the run's end was written
 --   hole      this writer's numbers do not follow on what it appended before
 --   taken     this writer appended some of them before, and must not have
 --
 -- The fence holds: seq (last SEQ), epoch (newest), number (last of the newest epoch), lifecycle (last of the run's own
--- writer), ended (the epoch whose end was written), terminal (1 when the run's end was written).
+-- writer), ended (the epoch whose end was written), terminal (1 when the run's end was written), sealed (epochs up to
+-- this one were settled: only who writes their end, which must have all its numbers new, may still write).
 local ends = { turn_completed = true, turn_failed = true, turn_aborted_by_user = true }
 local terminals = { run_completed = true, run_failed = true, run_cancelled = true }
 
 local writer, first, unknown, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', (#ARGV - 3) / 2
-local books = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'number', 'lifecycle', 'ended', 'terminal')
+local books = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'number', 'lifecycle', 'ended', 'terminal',
+  'sealed')
 local function book(place) return tonumber(books[place] or '0') end
 local seq, epoch, number, lifecycle, ended, terminal = book(1), book(2), book(3), book(4), book(5), book(6)
+local sealed = book(7)
 
 local function answer(outcome, appended) return { outcome, appended, seq, epoch } end
 
@@ -30,6 +33,7 @@ if unknown and first <= known then return answer('taken', 0) end
 if first + count - 1 <= known then return answer('ok', 0) end
 if terminal == 1 then return answer('terminal', 0) end
 if writer > 0 and writer == ended then return answer('ended', 0) end
+if writer > 0 and writer <= sealed and not unknown then return answer('ended', 0) end
 if first > known + 1 then return answer('hole', 0) end
 
 local from = known - first + 1

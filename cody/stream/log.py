@@ -15,6 +15,11 @@ from cody.stream.keys import fence_key, log_key
 Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken"]
 
 _SCRIPT = (Path(__file__).parent / "append.lua").read_text()
+_SEAL = """
+if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'sealed') or '0') then
+  redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
+end
+"""
 _LAST_EPOCH = 2**64 - 1
 
 
@@ -38,6 +43,7 @@ class Fence:
     lifecycle: int = 0
     ended: int = 0
     terminal: int = 0
+    sealed: int = 0
 
 
 class Log:
@@ -76,6 +82,10 @@ class Log:
             reply = await self._any.eval(_SCRIPT, *call)
         outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
         return Appended(cast("Outcome", outcome.decode()), count, seq, newest)
+
+    async def seal(self, run_id: str, epoch: int) -> None:
+        """Let no attempt up to this epoch write any more, but for its end in its name (`whole`)."""
+        await self._any.eval(_SEAL, 1, fence_key(run_id), epoch)
 
     async def fence(self, run_id: str) -> Fence:
         """The books of the run's log."""
