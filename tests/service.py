@@ -19,7 +19,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -402,7 +402,8 @@ class Service:
             yield
         finally:
             for process in processes:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):  # a test may have killed it meanwhile
+                    process.resume()
 
     def _database_is_locked(self) -> bool:
         with closing(sqlite3.connect(self.data_dir / "cody.db", timeout=1)) as database:
