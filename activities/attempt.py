@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from activities.kept_output import KeptOutput
+from activities.memory import TurnMemory
 from activities.sink import TurnSink
 from cody.agents import completion
-from cody.agents.base import Agent, Job, OutputLimits, Result, Stop, now_ms
+from cody.agents.base import Agent, Job, OutputLimits, Patience, Result, Stop, begin
+from cody.agents.connections import connection_of
 from cody.agents.environment import agent_environment
 from cody.agents.prompt import PromptError, build
 from cody.agents.sweep import sweep, worker_marker
@@ -31,10 +34,8 @@ from cody.contract.payloads import (
     CompletionVerdict,
     ResponseDone,
     ResponseError,
-    ResponseStart,
     TurnCompleted,
     TurnFailed,
-    TurnStarted,
     Warned,
 )
 from cody.store import RunRow, Store
@@ -66,6 +67,7 @@ class Parts:
     environment: Mapping[str, str]
     """The worker's own, of which an agent gets what is allowed."""
     env_allowed: tuple[str, ...] = ()
+    patience: Patience = field(default_factory=Patience)
 
 
 class Attempt:
@@ -85,6 +87,11 @@ class Attempt:
         self.stop = stop
         self._sink = TurnSink(self.writer, self.output, stop)
 
+    @property
+    def carry(self) -> dict[str, Any] | None:
+        """What the agent wants the next attempt to know, if this one ends without a report."""
+        return self._sink.carry
+
     async def run(self) -> t.TurnReport:
         """Do the turn, or as much of it as its `stop` allows.
 
@@ -95,12 +102,13 @@ class Attempt:
         if not await self._parts.store.turns.claim(here, turn, self._number, uuid4().hex, prompt):
             raise AttemptTaken(f"{here} turn {turn} attempt {self._number}")
         await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
+        job = self._job(prompt)
         if fault is not None:
-            self._announce()
+            begin(job, self._sink)
             return self._failed(fault)
         if self.stop.cause:
             return self._stopped(None)
-        return await self._work(self._job(prompt))
+        return await self._work(job)
 
     def _prompt(self) -> tuple[str, ErrorInfo | None]:
         if self._root is not None and not self._root.is_dir():
@@ -138,12 +146,15 @@ class Attempt:
             kill_grace_seconds=self._parts.kill_grace_seconds,
             limits=self._parts.limits,
             carry=self._task.carry,
+            memory=TurnMemory(self._parts.store, self._parts.log, self._run, self._task, self._number),
+            connection=connection_of(self._request.agent.kind, self._parts.environment, self._request.env),
+            patience=self._parts.patience,
         )
 
     async def _work(self, job: Job) -> t.TurnReport:
         agent = self._parts.agent_for(job.agent.kind)
         if agent is None:
-            self._announce()
+            begin(job, self._sink)
             message = f"this worker has no agent of kind {job.agent.kind!r}"
             return self._failed(ErrorInfo(code=INTERNAL, message=message))
         since = await self._baseline()
@@ -212,8 +223,8 @@ class Attempt:
             response_id=self._response_id, status="complete", usage=result.usage, finish_reason=result.finish_reason
         )
         going_on = not verdict.detected and self._request.max_turns != self._task.turn
-        report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict, carry=dict(result.carry))
-        report = _quiet(report, result)
+        report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict)
+        report = _told(report, result)
         await self._parts.store.turns.keep_report(
             self._run.run_id, self._task.turn, self._number, report.model_dump_json()
         )
@@ -231,7 +242,7 @@ class Attempt:
         will_retry = error.retryable and self._task.failures + 1 < self._task.turn_attempts
         self._sink.say("response_error", ResponseError(response_id=self._response_id, error=error))
         self._sink.say("turn_failed", TurnFailed(error=error, will_retry=will_retry))
-        return _quiet(t.TurnReport(attempt=self._number, outcome="failed", error=error), result)
+        return _told(t.TurnReport(attempt=self._number, outcome="failed", error=error), result)
 
     def _stopped(self, result: Result | None) -> t.TurnReport:
         """The run writes the end of a stopped attempt, as it knows the reason."""
@@ -241,30 +252,16 @@ class Attempt:
             raise HandedOver(message)
         if self.stop.cause == "orphaned":
             raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: Temporal has given attempt {self._number} up")
-        return _quiet(t.TurnReport(attempt=self._number, outcome="stopped"), result)
-
-    def _announce(self) -> None:
-        """The attempt begins, but no agent will say so."""
-        agent, at = self._request.agent, now_ms()
-        model = agent.model_name or "unknown"
-        self._sink.say("turn_started", TurnStarted(agent=agent.kind, model=agent.model_name))
-        start = ResponseStart(
-            response_id=self._response_id,
-            turn_id=turn_id_of(self._run.run_id, self._task.turn),
-            thread_id=self._run.row["thread_id"],
-            model_id=model,
-            provider_id=agent.kind,
-            created_at=at,
-        )
-        self._sink.say("response_start", start)
+        return _told(t.TurnReport(attempt=self._number, outcome="stopped"), result)
 
 
-def _quiet(report: t.TurnReport, result: Result | None) -> t.TurnReport:
+def _told(report: t.TurnReport, result: Result | None) -> t.TurnReport:
     if result is None:
         return report
     quiet = result.quiet
     return report.model_copy(
         update={
+            "carry": dict(result.carry),
             "quiet_at": quiet.at, "signals": quiet.signals, "reaped": quiet.reaped, "survivors": quiet.survivors,
         }
     )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from temporalio import activity
 
-from cody.agents.base import now_ms
 from cody.agents.sweep import sweep
+from cody.clock import now_ms
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of, turn_id_of
 from cody.contract.cursor import epoch_of

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.beside import beside
 from activities.handover import handed_over
-from cody.agents.base import now_ms
+from cody.clock import now_ms
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of
 from cody.contract.errors import INTERNAL

@@ -1,10 +1,12 @@
 """Where an agent's word goes: into the log, past the watch on the working directory, and into the kept output."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from activities.kept_output import KeptOutput
-from cody.agents.base import Stop, now_ms
+from cody.agents.base import Stop
+from cody.clock import now_ms
 from cody.contract.payloads import FileDeleted, FileWritten, LogUpdated, Payload
 from cody.stream.writer import AttemptWriter
 
@@ -26,6 +28,8 @@ class TurnSink:
         self._output = output
         self._held: list[tuple[str, Payload]] | None = []
         self.watch: Watch | None = None
+        self.carry: dict[str, Any] | None = None
+        """What the agent wants its next attempt to know."""
 
     def emit(self, type_: str, payload: Payload) -> None:
         """Append an event."""
@@ -61,6 +65,20 @@ class TurnSink:
         for task in (room, stopped):
             task.cancel()
         await asyncio.wait((room, stopped))
+
+    async def settled(self) -> bool:
+        """Wait until all of it is in the log; a stop, or a log that refuses this attempt, comes first."""
+        flushed = asyncio.create_task(self._writer.flush())
+        stopped = asyncio.create_task(self._stop.requested.wait())
+        await asyncio.wait((flushed, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in (flushed, stopped):
+            task.cancel()
+        await asyncio.wait((flushed, stopped))
+        return flushed.done() and not flushed.cancelled() and not self._stop.requested.is_set()
+
+    def remember(self, carry: Mapping[str, Any]) -> None:
+        """Keep it for the heartbeats."""
+        self.carry = dict(carry)
 
     async def _room(self) -> None:
         await self._writer.ready()

@@ -1,6 +1,7 @@
 """Why a turn has to stop early: one place that listens to Temporal, to the worker, to the log and to the clock."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Literal
 
 from temporalio import activity
@@ -16,9 +17,16 @@ workflow is gone; fenced: the log refuses this attempt."""
 
 
 async def watch_over(
-    work: "asyncio.Task[Any]", writing: "asyncio.Task[None]", stop: Stop, timeout_seconds: float
+    work: "asyncio.Task[Any]",
+    writing: "asyncio.Task[None]",
+    stop: Stop,
+    timeout_seconds: float,
+    carry: Callable[[], dict[str, Any] | None],
 ) -> None:
-    """Heartbeat until `work` is done, and request `stop` when there is a cause for it; the first cause counts."""
+    """Heartbeat until `work` is done, and request `stop` when there is a cause for it; the first cause counts.
+
+    With each beat goes what the agent left to be remembered (`carry`), for the attempt after a lost worker.
+    """
     shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
     clock = asyncio.create_task(asyncio.sleep(timeout_seconds))
     causes: dict[asyncio.Task[Any], Cause] = {writing: "fenced", shutdown: "shutdown", clock: "timeout"}
@@ -31,7 +39,7 @@ async def watch_over(
                 stop.request(_cancel_cause())
                 continue
             if not done:
-                activity.heartbeat()
+                activity.heartbeat(*filter(None, [carry()]))
             for task in done - {work}:
                 stop.request(causes[task])
     finally:

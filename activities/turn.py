@@ -42,7 +42,7 @@ class TurnActivity:
             await self._parts.log.seal(task.run_id, epoch_of(task.turn, number))
             return report
         timeout = run.request.continuous().turn_timeout_seconds
-        attempt = Attempt(self._parts, task, run, number, Stop())
+        attempt = Attempt(self._parts, _resumed(task), run, number, Stop())
         try:
             return await _see_through(attempt, timeout)
         except HandedOver as error:
@@ -65,6 +65,12 @@ class TurnActivity:
         report = t.TurnReport.model_validate_json(kept)
         fence = await self._parts.log.fence(task.run_id)
         return report if fence.ended == epoch_of(task.turn, report.attempt) else None
+
+
+def _resumed(task: t.TurnTask) -> t.TurnTask:
+    """The task with what the attempt before this one left in its heartbeats, if its worker was lost."""
+    left = activity.info().heartbeat_details
+    return task.model_copy(update={"carry": left[0]}) if left else task
 
 
 def _held(run: RunRow, task: t.TurnTask, number: int) -> int | None:
@@ -92,7 +98,7 @@ async def _see_through(attempt: Attempt, timeout_seconds: float) -> t.TurnReport
     work = asyncio.create_task(attempt.run())
     ours = asyncio.create_task(_last_words(attempt, work, writing, keeping))
     try:
-        await watch_over(ours, writing, attempt.stop, timeout_seconds)
+        await watch_over(ours, writing, attempt.stop, timeout_seconds, lambda: attempt.carry)
         return ours.result()
     finally:
         for task in (work, ours, writing, keeping):

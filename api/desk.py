@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from api.gateway import Gateway
 from api.problems import ProblemError, problem, run_not_found
-from cody.agents.base import now_ms
+from cody.clock import now_ms
 from cody.contract import errors as e
 from cody.contract import tasks as t
 from cody.contract.events import TraceContext

@@ -39,7 +39,7 @@ async def one_response(response_id: str, door: Door) -> Document:
 @get("/api/threads/{thread_id:str}", responses=documented(400, 404, 503), summary="A conversation")
 async def thread(thread_id: str, door: Door) -> Thread:
     """The responses of all runs of a thread, in order."""
-    documents = await door.store.responses.of_thread(thread_id)
+    documents = await door.store.threads.responses(thread_id)
     if not documents and not await door.store.runs.has_thread(thread_id):
         raise problem(404, e.THREAD_NOT_FOUND, f"there is no thread {thread_id[:128]!r}")
     return Thread(thread_id=thread_id, responses=tuple(documents))

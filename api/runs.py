@@ -78,8 +78,6 @@ async def start_single(
 
 
 async def _accept(data: AnyRequest, headers: Headers, door: Door) -> Response[Accepted]:
-    if data.agent.kind not in door.kinds:
-        raise invalid("agent.kind", f"{data.agent.kind!r} is not available here; there is {', '.join(door.kinds)}")
     if isinstance(data.agent, CommandAgent) and not data.agent.command[0]:
         raise invalid("agent.command.0", "must name a program")
     key = headers.idempotency_key

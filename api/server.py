@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-async def serve(settings: Settings, store: Store, kinds: tuple[str, ...]) -> None:
+async def serve(settings: Settings, store: Store) -> None:
     """Serve until SIGTERM or SIGINT; `store` is open and is closed by the caller."""
     redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
     hub = Hub(redis, blocking)
@@ -43,7 +43,6 @@ async def serve(settings: Settings, store: Store, kinds: tuple[str, ...]) -> Non
         hub=hub,
         linker=Linker(settings.temporal_namespace, settings.temporal_ui_url),
         roots=settings.cody_workspace_roots,
-        kinds=kinds,
         keepalive_seconds=settings.cody_sse_keepalive_seconds,
         max_stream_seconds=settings.cody_sse_max_seconds,
     )

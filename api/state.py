@@ -19,6 +19,5 @@ class Door:
     hub: Hub
     linker: Linker
     roots: Sequence[Path]
-    kinds: Sequence[str]
     keepalive_seconds: float
     max_stream_seconds: float

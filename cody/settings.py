@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     )
 
     # Providers.
+    cody_provider_answer_seconds: float = Field(
+        default=60.0, gt=0, description="how long a model's provider may take before its answer begins"
+    )
+    cody_provider_silence_seconds: float = Field(
+        default=300.0, gt=0, description="how long a provider or its agent may be silent within a turn"
+    )
     openai_api_key: SecretStr | None = Field(default=None, description="key for openai and codex turns")
     openai_base_url: str | None = Field(default=None, description="where their provider is, unless at its usual place")
     anthropic_api_key: SecretStr | None = Field(default=None, description="key for anthropic and claude-code turns")

@@ -39,7 +39,8 @@ class Attempts:
         if report.outcome == "failed":
             state.failures += 1
         if report.outcome == "completed":
-            state.turn_open, state.carry = False, report.carry
+            state.turn_open = False
+        state.carry = report.carry or state.carry
         if not in_log:
             projector.cancel()
         try:
@@ -65,6 +66,7 @@ class Attempts:
             turn_attempts=state.limits.turn_attempts,
             applied_control=state.applied_control,
             started_at=state.started_at or now_ms(),
+            after=state.turn_after,
             carry=state.carry,
         )
 

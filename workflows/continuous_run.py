@@ -162,6 +162,7 @@ class ContinuousRun:
             self._journal.say("run_started", RunChanged())
         if not state.turn_open:
             state.turn, state.turn_open = state.turn + 1, True
+            state.turn_after = state.cursor
             state.attempt = state.failures = 0
 
     @property

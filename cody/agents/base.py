@@ -5,21 +5,19 @@ directory, completion and the kept output (see `activities.turn`).
 """
 
 import asyncio
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from cody.agents.connections import Connection
+from cody.clock import now_ms
 from cody.contract.agents import Agent as AgentSpec
 from cody.contract.errors import ErrorInfo
-from cody.contract.payloads import Payload
+from cody.contract.events import Event
+from cody.contract.payloads import Payload, ResponseStart, TurnStarted
+from cody.contract.threads import Exchange
 from cody.contract.usage import Usage
-
-
-def now_ms() -> int:
-    """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Stop:
@@ -48,6 +46,38 @@ class OutputLimits:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long a provider may be silent, in seconds: before its answer begins, and within it."""
+
+    answer_seconds: float = 60.0
+    silence_seconds: float = 300.0
+
+
+class Memory(Protocol):
+    """What was said before this attempt, read only when an agent asks for it."""
+
+    async def thread(self) -> Sequence[Exchange]:
+        """The earlier turns of the thread, also those of other runs and other agents, oldest first."""
+        ...
+
+    async def attempts(self) -> Sequence[Event[Payload]]:
+        """The events of this turn's earlier attempts, as they stand in the log."""
+        ...
+
+
+class Blank:
+    """The `Memory` of a first attempt at the first turn of a thread."""
+
+    async def thread(self) -> Sequence[Exchange]:
+        """Nothing."""
+        return ()
+
+    async def attempts(self) -> Sequence[Event[Payload]]:
+        """Nothing."""
+        return ()
+
+
+@dataclass(frozen=True)
 class Job:
     """One attempt at one turn. `env` is the whole environment of the agent's processes, nothing is added to it."""
 
@@ -66,6 +96,10 @@ class Job:
     limits: OutputLimits = OutputLimits()
     carry: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the last turn or attempt left for this one, such as an agent's own session id."""
+    memory: Memory = field(default_factory=Blank)
+    connection: Connection = field(default_factory=Connection)
+    """Where the agent's provider is; in `env` only for agents that speak to it in a process of their own."""
+    patience: Patience = Patience()
 
 
 class Sink(Protocol):
@@ -81,6 +115,18 @@ class Sink(Protocol):
 
     async def ready(self) -> None:
         """Return when there is room; an agent calls it now and then while it says a lot."""
+        ...
+
+    async def settled(self) -> bool:
+        """Wait until all that was emitted is in the log; False if the turn is to stop first.
+
+        Before something that must not happen twice an agent emits that it begins, and does it only if this is True: a
+        later attempt then finds it in `Memory.attempts`, and an attempt that was overtaken never gets here.
+        """
+        ...
+
+    def remember(self, carry: Mapping[str, Any]) -> None:
+        """What the next attempt gets as its `carry` if this one ends without a result; small, as Temporal keeps it."""
         ...
 
 
@@ -114,3 +160,18 @@ class Agent(Protocol):
     async def run(self, job: Job, sink: Sink) -> Result:
         """Do the job; return as soon as its processes are gone. Raises only for bugs and lost fences."""
         ...
+
+
+def begin(job: Job, sink: Sink, *, pid: int | None = None, model: str | None = None) -> None:
+    """Say that the attempt begins: the first two events of each. `model` unless the job names one."""
+    name = job.agent.model_name or model
+    sink.emit("turn_started", TurnStarted(pid=pid, agent=job.agent.kind, model=name))
+    start = ResponseStart(
+        response_id=job.response_id,
+        turn_id=job.turn_id,
+        thread_id=job.thread_id,
+        model_id=name or "unknown",
+        provider_id=job.agent.kind,
+        created_at=now_ms(),
+    )
+    sink.emit("response_start", start)

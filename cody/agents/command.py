@@ -8,15 +8,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cody.agents.base import Job, Quiet, Result, Sink, now_ms
+from cody.agents.base import Job, Quiet, Result, Sink, begin
 from cody.agents.environment import PROMPT_FILE
 from cody.agents.keepers import Keepers
 from cody.agents.listening import Listening
 from cody.agents.process import AgentProcess, Exit, SpawnError
+from cody.clock import now_ms
 from cody.contract.agents import CommandAgent as CommandSpec
 from cody.contract.errors import AGENT_EXIT, WORKER_LOST, WORKING_DIR_GONE, ErrorInfo
 from cody.contract.items import MessageItem
-from cody.contract.payloads import ItemDelta, ItemDone, ItemStart, ResponseStart, TurnStarted
+from cody.contract.payloads import ItemDelta, ItemDone, ItemStart
 
 KIND = "command"
 STOP_SIGNALS = ("SIGTERM",)
@@ -38,7 +39,7 @@ class CommandAgent:
             raise TypeError("a command job has a command and a working directory")
         name = spec.model_name
         if job.stop.requested.is_set():
-            _begin(job, sink, name, None)
+            begin(job, sink)
             return Result(Quiet(now_ms()), stopped=True)
         with _prompt_file(job) as path:
             env = {**job.env, PROMPT_FILE: str(path)}
@@ -51,7 +52,7 @@ class CommandAgent:
                     grace_seconds=job.kill_grace_seconds,
                 )
             except SpawnError as error:
-                _begin(job, sink, name, None)
+                begin(job, sink)
                 return Result(Quiet(now_ms()), error=_not_started(error))
             try:
                 return await _attend(job, sink, name, process)
@@ -63,7 +64,7 @@ async def _attend(job: Job, sink: Sink, name: str, process: AgentProcess) -> Res
     """From the start of the process until nothing is left of it and all of its output is told."""
     listening = Listening(job, sink)
     try:
-        _begin(job, sink, name, process.pid)
+        begin(job, sink, pid=process.pid)
         async with asyncio.TaskGroup() as group:
             group.create_task(listening.listen("stdout", process.stdout))
             group.create_task(listening.listen("stderr", process.stderr))
@@ -92,19 +93,6 @@ async def _until_quiet(job: Job, process: AgentProcess) -> tuple[Quiet, bool]:
     finally:
         stop.cancel()
         exited.cancel()
-
-
-def _begin(job: Job, sink: Sink, name: str, pid: int | None) -> None:
-    sink.emit("turn_started", TurnStarted(pid=pid, agent=KIND, model=name))
-    start = ResponseStart(
-        response_id=job.response_id,
-        turn_id=job.turn_id,
-        thread_id=job.thread_id,
-        model_id=name,
-        provider_id=KIND,
-        created_at=now_ms(),
-    )
-    sink.emit("response_start", start)
 
 
 def _say_message(job: Job, sink: Sink, text: str) -> None:

@@ -78,9 +78,12 @@ class Keepers:
         cwd: Path,
         env: Mapping[str, str],
         stdin: bytes = b"",
+        hold_stdin: bool = False,
         grace_seconds: float = 5.0,
     ) -> AgentProcess:
         """Start `argv` in `cwd` with exactly `env`, in a session of its own; `stdin` is what it can read there.
+
+        With `hold_stdin` its stdin stays open after that, until `AgentProcess.hang_up`.
 
         `grace_seconds` is what its keeper grants between SIGTERM and SIGKILL to what the agent leaves in the
         background, and to everything if this worker dies. Raises SpawnError.
@@ -88,7 +91,7 @@ class Keepers:
         spec = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "grace": grace_seconds}
         for _ in range(TRIES):
             helper = self.start()
-            process = await self._ask(helper, json.dumps(spec).encode(), stdin, env, grace_seconds)
+            process = await self._ask(helper, json.dumps(spec).encode(), stdin, hold_stdin, env, grace_seconds)
             if process:
                 return process
         raise SpawnError(errno.EAGAIN, "keeper", argv[0])
@@ -104,7 +107,13 @@ class Keepers:
                 await asyncio.to_thread(helper.process.wait, 0.5)
 
     async def _ask(
-        self, helper: Helper, spec: bytes, stdin: bytes, env: Mapping[str, str], grace_seconds: float
+        self,
+        helper: Helper,
+        spec: bytes,
+        stdin: bytes,
+        hold_stdin: bool,
+        env: Mapping[str, str],
+        grace_seconds: float,
     ) -> AgentProcess | None:
         """One try: the process, or None if the helper died of it. Raises SpawnError for what is the agent's fault."""
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
@@ -115,7 +124,7 @@ class Keepers:
             ends = [os.pipe() for _ in range(3)]
             for fd in (ends[0][0], ends[1][1], ends[2][1]):
                 theirs.callback(os.close, fd)
-            streams = (Input(ends[0][1], stdin), Output(ends[1][0]), Output(ends[2][0]))
+            streams = (Input(ends[0][1], stdin, hold=hold_stdin), Output(ends[1][0]), Output(ends[2][0]))
             for stream in streams:
                 undo.callback(stream.close)
             paper = _paper(spec)

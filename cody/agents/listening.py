@@ -10,6 +10,7 @@ from cody.contract.payloads import CompletionDetected, TokenUsage, UsageUpdate
 from cody.contract.usage import Usage
 
 MESSAGE_BYTES = 16 * 1024
+ERROR_BYTES = 2 * 1024
 READY_EVERY = 200
 """Reports of one chunk after which the sink is asked whether it has room."""
 
@@ -22,6 +23,7 @@ class Listening:
         self._sink = sink
         self._recogniser = Recogniser()
         self._last_words = Tail(MESSAGE_BYTES)
+        self._last_errors = Tail(ERROR_BYTES)
         self.usage: Usage | None = None
         self.done = False
 
@@ -50,6 +52,10 @@ class Listening:
         """The last 16 KiB of stdout without telemetry, in whole characters."""
         return self._last_words.text()
 
+    def stderr_tail(self) -> str:
+        """The last of stderr, in whole characters."""
+        return self._last_errors.text()
+
     def _patience(self, ear: "_Ear") -> float | None:
         """How long to listen before something that waits is due."""
         waits = [wait for wait in (ear.throttle.wait(), self._recogniser.wait()) if wait is not None]
@@ -68,8 +74,7 @@ class Listening:
     def _text(self, ear: "_Ear", text: str) -> None:
         data = text.encode()
         ear.throttle.feed(data)
-        if ear.stream == "stdout":
-            self._last_words.feed(data)
+        (self._last_words if ear.stream == "stdout" else self._last_errors).feed(data)
         self._tell(self._recogniser.feed(ear.stream, text))
 
     def _report(self, report: Report) -> None:

@@ -82,27 +82,35 @@ class Output:
 
 
 class Input:
-    """Writes a prompt into a pipe as fast as it is read, then closes it. Nobody has to read it. Owns the descriptor."""
+    """Writes a prompt into a pipe as fast as it is read, then closes it, unless it is to `hold` it open until `close`.
 
-    def __init__(self, fd: int, data: bytes) -> None:
+    Nobody has to read it. Owns the descriptor.
+    """
+
+    def __init__(self, fd: int, data: bytes, *, hold: bool = False) -> None:
         os.set_blocking(fd, False)
         widen(fd, min(len(data), 1024 * 1024))
         self._fd = fd
+        self._hold = hold
         self._rest = memoryview(data)
         self._loop = asyncio.get_running_loop()
         self._watching = False
         self._write()
-        if self._fd >= 0:
+        if self._rest and self._fd >= 0:
             self._watching = True
             self._loop.add_writer(fd, self._write)
 
     def close(self) -> None:
         """Stop writing."""
         if self._fd >= 0:
-            if self._watching:
-                self._loop.remove_writer(self._fd)
+            self._unwatch()
             os.close(self._fd)
             self._fd = -1
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._loop.remove_writer(self._fd)
+            self._watching = False
 
     def _write(self) -> None:
         try:
@@ -112,4 +120,8 @@ class Input:
             return
         except BrokenPipeError:
             pass  # it ended, or closed its stdin: a prompt need not be read
+        else:
+            if self._hold:
+                self._unwatch()
+                return
         self.close()

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cody.agents.base import Quiet, now_ms
+from cody.agents.base import Quiet
 from cody.agents.pipes import Input, Output
 from cody.agents.sweep import ATTEMPT, RUN_ID, TURN, sweep_attempt
+from cody.clock import now_ms
 
 
 class SpawnError(Exception):
@@ -63,6 +64,10 @@ class AgentProcess:
         """
         self._control.say({"end": list(signals), "grace": grace_seconds})
         return _joined(await self.quiet(), await self._sweep(0.0))
+
+    def hang_up(self) -> None:
+        """Close its stdin, where that was held open."""
+        self._stdin.close()
 
     def close(self) -> None:
         """Let go of the descriptors; if the agent is still there, its keeper now ends it."""

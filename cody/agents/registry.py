@@ -16,8 +16,3 @@ def agent_for(kind: str, keepers: Keepers) -> Agent | None:
     """The agent that does turns of this kind; None for a kind that is not available here."""
     make = _MAKERS.get(kind)
     return make(keepers) if make else None
-
-
-def available_kinds() -> tuple[str, ...]:
-    """The kinds that `agent_for` knows."""
-    return tuple(_MAKERS)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from cody.agents.base import Quiet, now_ms
+from cody.agents.base import Quiet
+from cody.clock import now_ms
 
 RUN_ID = "CODY_RUN_ID"
 TURN = "CODY_TURN"

@@ -17,10 +17,9 @@ def command() -> None:
 
 async def _serve(settings: Settings) -> None:
     from api.server import serve
-    from cody.agents.registry import available_kinds
 
     store = await open_store(settings)
     try:
-        await serve(settings, store, available_kinds())
+        await serve(settings, store)
     finally:
         await store.close()

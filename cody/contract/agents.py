@@ -62,6 +62,7 @@ class OpenAIAgent(RequestModel):
     model: Name
     instructions: Text | None = None
     tools: list[BuiltinTool] | None = None
+    max_steps: Annotated[int, Field(ge=1, le=1000)] = 100
 
     @property
     def model_name(self) -> str:
@@ -77,6 +78,7 @@ class AnthropicAgent(RequestModel):
     instructions: Text | None = None
     thinking_budget: Annotated[int, Field(ge=1024)] | None = None
     tools: list[BuiltinTool] | None = None
+    max_steps: Annotated[int, Field(ge=1, le=1000)] = 100
 
     @property
     def model_name(self) -> str:

@@ -1,6 +1,6 @@
 """The payload of every event, one frozen model each, in the order of the contract's table."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt
 
@@ -55,6 +55,9 @@ class ItemDone(Payload):
 
     item_id: str
     final_item: Item
+    replay: Maybe[dict[str, Any]] = Field(
+        default=None, description="The item as its provider wants it back, for the attempts that go on from here."
+    )
 
 
 class ItemFailed(Payload):

@@ -89,7 +89,9 @@ class RunState(BaseModel):
     """Events that have a number (the last ones of `said`) and are not recorded yet."""
 
     cursor: int = 0
-    """SEQ up to which the finished turns are projected."""
+    """SEQ up to which the turns are projected."""
+    turn_after: int = 0
+    """SEQ after which everything of `turn` stands."""
     tokens: int = 0
     carry: dict[str, Any] = Field(default_factory=dict[str, Any])
     """What the agent leaves for its next turn, such as its session's id."""
@@ -121,6 +123,8 @@ class TurnTask(Model):
     turn_attempts: int
     applied_control: int
     started_at: Millis
+    after: int = 0
+    """SEQ after which everything of the turn stands."""
     carry: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 

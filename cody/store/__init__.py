@@ -6,6 +6,7 @@ from cody.store.responses import Projection, ResponseStore
 from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow
 from cody.store.runs import RunStore
 from cody.store.schema import migrate
+from cody.store.threads import ThreadStore
 from cody.store.turns import TurnStore
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RunRow",
     "RunStore",
     "Store",
+    "ThreadStore",
     "TurnStore",
     "migrate",
 ]
@@ -38,6 +40,7 @@ class Store:
         self.runs = RunStore(self.database)
         self.controls = ControlStore(self.database)
         self.responses = ResponseStore(self.database)
+        self.threads = ThreadStore(self.database)
         self.turns = TurnStore(self.database)
 
     async def open(self) -> None:

@@ -88,7 +88,7 @@ class ResponseStore:
             row = connection.execute(query).mappings().first()
             if row is None:
                 return None
-            (response,) = _whole(connection, [row])
+            (response,) = whole(connection, [row])
             return response, Checkpoint.model_validate_json(row["checkpoint"])
 
         return await self._db.read(work)
@@ -101,14 +101,10 @@ class ResponseStore:
         """A run's responses in turn order, whatever the clocks of its workers said."""
         return await self._select(responses.c.run_id == run_id, (responses.c.turn,))
 
-    async def of_thread(self, thread_id: str) -> list[Response]:
-        """A thread's responses in the order they began."""
-        return await self._select(responses.c.thread_id == thread_id, _BEGAN)
-
     async def _select(self, condition: Any, order: Sequence[Any]) -> list[Response]:
         def work(connection: Connection) -> list[Response]:
             rows = connection.execute(select(responses).where(condition).order_by(*order)).mappings().all()
-            return _whole(connection, rows)
+            return whole(connection, rows)
 
         return await self._db.read(work)
 
@@ -134,7 +130,8 @@ def _saved(connection: Connection, response_id: str) -> Checkpoint | None:
     return None if text is None else Checkpoint.model_validate_json(text)
 
 
-def _whole(connection: Connection, rows: Sequence[Any]) -> list[Response]:
+def whole(connection: Connection, rows: Sequence[Any]) -> list[Response]:
+    """The responses that these rows head, with their items."""
     query = select(items).where(items.c.response_id.in_([row["id"] for row in rows])).order_by(items.c.position)
     found: dict[str, list[Item]] = {}
     for item in connection.execute(query).mappings():

@@ -55,7 +55,7 @@ async def test_document_and_figures_are_saved_together(store: Store) -> None:
     whole = feed(Folder(1), entries).response()
     assert await store.responses.get("resp_1") == whole
     assert await store.responses.of_run(RUN) == [whole]
-    assert await store.responses.of_thread("thread_1") == [whole]
+    assert await store.threads.responses("thread_1") == [whole]
     assert await store.responses.load("resp_1") == (whole, folder.checkpoint())
     assert await figures(store) == {
         "cursor": f"{len(entries)}-1001", "current_turn": 1, "attempt": 1,
@@ -103,7 +103,7 @@ async def test_a_runs_responses_come_in_turn_order_also_where_a_clock_goes_wrong
     for turn in (1, 2):
         await save(store, feed(Folder(turn), entries))
     assert [response.turn for response in await store.responses.of_run(RUN)] == [1, 2]
-    assert [response.turn for response in await store.responses.of_thread("thread_1")] == [2, 1]
+    assert [response.turn for response in await store.threads.responses("thread_1")] == [1, 2]
 
 
 @pytest.mark.usefixtures("run")

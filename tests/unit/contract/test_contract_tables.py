@@ -11,7 +11,7 @@ EVENTS = {
     "response_start": "response_id turn_id thread_id agent_id? model_id provider_id created_at",
     "item_start": "item_id item_type initial_content? name? arguments? call_id? origin?",
     "item_delta": "item_id delta_content",
-    "item_done": "item_id final_item",
+    "item_done": "item_id final_item replay?",  # the last one is ours: ADR 009
     "item_error": "item_id error",
     "item_cancelled": "item_id reason?",
     "script_execution_start": "item_id code",

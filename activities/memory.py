@@ -1,0 +1,42 @@
+"""What was said before an attempt: the thread's documents from the store, the turn's own events from the log."""
+
+from collections.abc import Sequence
+
+from cody.contract import tasks as t
+from cody.contract.cursor import epoch_of
+from cody.contract.events import Event, parse
+from cody.contract.payloads import Payload
+from cody.contract.threads import Exchange
+from cody.store import RunRow, Store
+from cody.stream.log import Log
+
+
+class TurnMemory:
+    """`cody.agents.base.Memory` of one attempt."""
+
+    def __init__(self, store: Store, log: Log, run: RunRow, task: t.TurnTask, attempt: int) -> None:
+        self._store = store
+        self._log = log
+        self._run = run
+        self._task = task
+        self._attempt = attempt
+
+    async def thread(self) -> Sequence[Exchange]:
+        """The turns of the thread but for this one."""
+        return await self._store.threads.exchanges(self._run.row["thread_id"], but=(self._run.run_id, self._task.turn))
+
+    async def attempts(self) -> Sequence[Event[Payload]]:
+        """Events of earlier attempts at this turn, read anew each time."""
+        if self._attempt == 1:
+            return ()
+        first, ours = epoch_of(self._task.turn, 1), epoch_of(self._task.turn, self._attempt)
+        found: list[Event[Payload]] = []
+        seq = self._task.after
+        while entries := await self._log.after(self._run.run_id, seq):
+            seq = entries[-1].seq
+            found += [
+                event
+                for entry in entries
+                if first <= entry.epoch < ours and (event := parse(entry.type, entry.event)).attempt
+            ]
+        return found
