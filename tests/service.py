@@ -29,6 +29,8 @@ import httpx
 import psutil
 import redis
 
+from cody.cli.dev.ports import free_port
+
 CODY = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "cody"
 START_SECONDS, STOP_SECONDS = 60.0, 10.0
 PATIENCE_SECONDS = 20.0
@@ -51,15 +53,11 @@ def eventually(look: Callable[[], T], seconds: float = PATIENCE_SECONDS, what: s
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on; held together while they are chosen, so that no two are the same."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody listens on, no two the same."""
+    ports: set[int] = set()
+    while len(ports) < number:
+        ports.add(free_port())
+    return list(ports)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Which ports are free, before anything is started on them."""
 
+import random
 import socket
 import time
 
 LOOPBACK = "127.0.0.1"
+_CHOICE = range(10_000, 32_768)
+"""Below what systems give to outgoing connections: such a port may be taken again between a server's end and its start.
+"""
 _PATIENCE_SECONDS = 1.0
 """How long the parts of a `cody dev` that was killed may take to let go of their ports."""
 
@@ -27,9 +31,9 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 def free_port(host: str = LOOPBACK) -> int:
     """A port that nobody listens on at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    while not is_free(port := random.choice(_CHOICE), host):  # noqa: S311  # no secret
+        pass
+    return port
 
 
 def settle(asked: dict[str, int], host: str = LOOPBACK) -> dict[str, int]:
