@@ -17,6 +17,7 @@ from cody.agents.environment import agent_environment
 from cody.agents.prompt import PromptError, build
 from cody.agents.sweep import sweep, worker_marker
 from cody.agents.workspace import Workspace
+from cody.clock import now_ms
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of, turn_id_of
 from cody.contract.errors import (
@@ -32,6 +33,7 @@ from cody.contract.events import Speaker
 from cody.contract.payloads import (
     CompletionDetected,
     CompletionVerdict,
+    Payload,
     ResponseDone,
     ResponseError,
     TurnCompleted,
@@ -225,12 +227,23 @@ class Attempt:
         going_on = not verdict.detected and self._request.max_turns != self._task.turn
         report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict)
         report = _told(report, result)
-        await self._parts.store.turns.keep_report(
-            self._run.run_id, self._task.turn, self._number, report.model_dump_json()
-        )
+        completed = TurnCompleted(usage=result.usage, should_continue=going_on)
+        await self._keep(report, {"response_done": done, "turn_completed": completed})
         self._sink.say("response_done", done)
-        self._sink.say("turn_completed", TurnCompleted(usage=result.usage, should_continue=going_on))
+        self._sink.say("turn_completed", completed)
         return report
+
+    async def _keep(self, report: t.TurnReport, words: Mapping[str, Payload]) -> None:
+        """Keep the report, so that no later attempt does the turn again: it would only have to say the last words."""
+        if not await self._sink.settled():
+            return
+        said = tuple(
+            t.Said(type=type_, at=now_ms(), payload=payload.model_dump(mode="json")) for type_, payload in words.items()
+        )
+        kept = t.KeptReport(**report.model_dump(), words=said)
+        await self._parts.store.turns.keep_report(
+            self._run.run_id, self._task.turn, self._number, kept.model_dump_json()
+        )
 
     async def _check_newest(self) -> None:
         """A newer attempt has ended what was left of this one; that is no failure of the agent."""

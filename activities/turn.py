@@ -13,9 +13,11 @@ from cody.agents.sweep import sweep_attempt
 from cody.contract import tasks as t
 from cody.contract.cursor import MAX_ATTEMPT, epoch_of
 from cody.contract.errors import ATTEMPTS_EXHAUSTED, INTERNAL
+from cody.contract.events import PAYLOADS, Speaker
 from cody.contract.lifecycle import ENDED, RunStatus, transition
 from cody.store import DatabaseGone, RunRow
 from cody.stream.connection import RedisGone
+from cody.stream.ends import finish_attempt
 from cody.stream.writer import Fenced
 
 
@@ -37,9 +39,7 @@ class TurnActivity:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
         if (held := _held(run, task, number)) is not None:
             return t.TurnReport(attempt=number - 1, outcome="stopped", begun=False, awaits=held)
-        if number > task.first_attempt and (report := await self._done_before(task)):
-            # An attempt between that one and this may be frozen, with its agent not started yet.
-            await self._parts.log.seal(task.run_id, epoch_of(task.turn, number))
+        if number > task.first_attempt and (report := await self._done_before(task, run, number)):
             return report
         timeout = run.request.continuous().turn_timeout_seconds
         attempt = Attempt(self._parts, _resumed(task), run, number, Stop())
@@ -57,14 +57,21 @@ class TurnActivity:
             message = f"{type(error).__name__}: {error}"
             raise ApplicationError(message, type=INTERNAL, non_retryable=True) from error
 
-    async def _done_before(self, task: t.TurnTask) -> t.TurnReport | None:
-        """The report of an earlier attempt that did the turn, if Temporal never got it: an agent works only once."""
+    async def _done_before(self, task: t.TurnTask, run: RunRow, number: int) -> t.TurnReport | None:
+        """The report of an earlier attempt that did the turn, if Temporal never got it: an agent works only once.
+
+        Unless a newer attempt than that one has begun; one that has not, as it is frozen, will not any more.
+        """
         kept = await self._parts.store.turns.report(task.run_id, task.turn)
         if kept is None:
             return None
-        report = t.TurnReport.model_validate_json(kept)
-        fence = await self._parts.log.fence(task.run_id)
-        return report if fence.ended == epoch_of(task.turn, report.attempt) else None
+        report = t.KeptReport.model_validate_json(kept)
+        speaker = Speaker(run_id=task.run_id, turn=task.turn, attempt=report.attempt, trace_context=run.trace_context)
+        words = [(said.type, said.at, PAYLOADS[said.type].model_validate(said.payload)) for said in report.words]
+        done = await finish_attempt(self._parts.log, speaker, words)
+        if done and await self._parts.log.settle(task.run_id, speaker.epoch, epoch_of(task.turn, number)):
+            return t.TurnReport.model_validate(report.model_dump(exclude={"words"}))
+        return None
 
 
 def _resumed(task: t.TurnTask) -> t.TurnTask:

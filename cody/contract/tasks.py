@@ -149,6 +149,12 @@ class TurnReport(Model):
     worker_lost: bool = False
 
 
+class KeptReport(TurnReport):
+    """The report of an attempt that did its turn, kept before its last `words` are in the log; all else of it is."""
+
+    words: tuple[Said, ...] = ()
+
+
 class ProjectTask(Model):
     """Fold and save this turn from after SEQ `after` until an attempt from `first_attempt` on ended."""
 

@@ -55,3 +55,20 @@ async def end_attempt(
         done = await log.append(run_id, fence.epoch, fence.number + 1, events, whole=True)
         if done.outcome == "ok":
             return newest, attempt
+
+
+async def finish_attempt(log: Log, attempt: Speaker, words: Sequence[Said]) -> bool:
+    """Say an attempt's last words for it, unless it has said them itself; False if a newer one, or the end of the run,
+    has been written since.
+    """
+    while True:
+        fence = await log.fence(attempt.run_id)
+        if fence.epoch == attempt.epoch == fence.ended:
+            return True
+        if fence.epoch != attempt.epoch or fence.terminal:
+            return False
+        events = [
+            (type_, encode(attempt, number, type_, at, payload))
+            for number, (type_, at, payload) in enumerate(words, fence.number + 1)
+        ]
+        await log.append(attempt.run_id, attempt.epoch, fence.number + 1, events, whole=True)

@@ -20,6 +20,12 @@ if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'sealed') or '0') th
   redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
 end
 """
+_SETTLE = """
+local books = redis.call('HMGET', KEYS[1], 'epoch', 'ended', 'sealed')
+if books[1] ~= ARGV[1] or books[2] ~= ARGV[1] then return 0 end
+if tonumber(ARGV[2]) > tonumber(books[3] or '0') then redis.call('HSET', KEYS[1], 'sealed', ARGV[2]) end
+return 1
+"""
 _LAST_EPOCH = 2**64 - 1
 
 
@@ -86,6 +92,10 @@ class Log:
     async def seal(self, run_id: str, epoch: int) -> None:
         """Let no attempt up to this epoch write any more, but for its end in its name (`whole`)."""
         await self._any.eval(_SEAL, 1, fence_key(run_id), epoch)
+
+    async def settle(self, run_id: str, done: int, epoch: int) -> bool:
+        """Seal up to `epoch` if the attempt `done` is the newest that wrote, and has its end; False changes nothing."""
+        return bool(await self._any.eval(_SETTLE, 1, fence_key(run_id), done, epoch))
 
     async def fence(self, run_id: str) -> Fence:
         """The books of the run's log."""
