@@ -49,6 +49,10 @@ class AttemptTaken(Exception):
     """Another execution has this attempt's number: a worker that was believed lost is not."""
 
 
+class DoneAlready(Exception):
+    """An older attempt, that was believed lost, has done the turn meanwhile."""
+
+
 class HandedOver(Exception):
     """The worker shuts down: another one is to repeat the turn."""
 
@@ -97,13 +101,16 @@ class Attempt:
     async def run(self) -> t.TurnReport:
         """Do the turn, or as much of it as its `stop` allows.
 
-        Raises HandedOver and Orphaned where nobody waits for a report, AttemptTaken where it is not ours to do.
+        Raises HandedOver and Orphaned where nobody waits for a report, AttemptTaken and DoneAlready where the turn is
+        not ours to do, Fenced where it is not any more.
         """
         here, turn = self._run.run_id, self._task.turn
         prompt, fault = await asyncio.to_thread(self._prompt)
         if not await self._parts.store.turns.claim(here, turn, self._number, uuid4().hex, prompt):
             raise AttemptTaken(f"{here} turn {turn} attempt {self._number}")
         await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
+        if self._number > 1 and (await self._parts.log.fence(here)).done == turn:
+            raise DoneAlready(f"{here} turn {turn}")
         job = self._job(prompt)
         if fault is not None:
             begin(job, self._sink)
@@ -235,8 +242,7 @@ class Attempt:
 
     async def _keep(self, report: t.TurnReport, words: Mapping[str, Payload]) -> None:
         """Keep the report, so that no later attempt does the turn again: it would only have to say the last words."""
-        if not await self._sink.settled():
-            return
+        await self.writer.flush()
         said = tuple(
             t.Said(type=type_, at=now_ms(), payload=payload.model_dump(mode="json")) for type_, payload in words.items()
         )

@@ -74,7 +74,7 @@ class TurnSink:
         for task in (flushed, stopped):
             task.cancel()
         await asyncio.wait((flushed, stopped))
-        return flushed.done() and not flushed.cancelled() and not self._stop.requested.is_set()
+        return not self._stop.requested.is_set() and not flushed.cancelled() and flushed.exception() is None
 
     def remember(self, carry: Mapping[str, Any]) -> None:
         """Keep it for the heartbeats."""

@@ -5,7 +5,7 @@ import asyncio
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.attempt import Attempt, AttemptTaken, HandedOver, Orphaned, Parts
+from activities.attempt import Attempt, AttemptTaken, DoneAlready, HandedOver, Orphaned, Parts
 from activities.handover import handed_over
 from activities.stopping import watch_over
 from cody.agents.base import Stop
@@ -49,7 +49,9 @@ class TurnActivity:
             raise handed_over(f"turn {task.turn} of {task.run_id}") from error
         except (AttemptTaken, *DatabaseGone, *RedisGone):
             raise  # the next attempt may find things better, and no agent has failed
-        except (Fenced, Orphaned) as error:
+        except (Fenced, DoneAlready, Orphaned) as error:
+            if report := await self._done_before(task, run, number):
+                return report
             raise ApplicationError(str(error), type="superseded", non_retryable=True) from error
         except Exception as error:
             grace = self._parts.kill_grace_seconds

@@ -6,23 +6,24 @@
 -- Gives {outcome, how many were appended, last SEQ of the log, newest epoch}; outcome is one of
 --   ok        appended, but for what this writer had appended before
 --   fenced    a newer attempt has written, so this one is a zombie
---   ended     this attempt's end was written, or it was settled without it
+--   ended     this attempt's end was written, or it was settled without it, or an older attempt has done the turn
 --   terminal  the run's end was written
 --   hole      this writer's numbers do not follow on what it appended before
 --   taken     this writer appended some of them before, and must not have
 --
 -- The fence holds: seq (last SEQ), epoch (newest), number (last of the newest epoch), lifecycle (last of the run's own
--- writer), ended (the epoch whose end was written), terminal (1 when the run's end was written), sealed (epochs up to
--- this one were settled: only who writes their end, which must have all its numbers new, may still write).
+-- writer), ended (the epoch whose end was written), done (the turn that was completed last), terminal (1 when the run's
+-- end was written), sealed (epochs up to this one were settled: only who writes their end, which must have all its
+-- numbers new, may still write).
 local ends = { turn_completed = true, turn_failed = true, turn_aborted_by_user = true }
 local terminals = { run_completed = true, run_failed = true, run_cancelled = true }
 
 local writer, first, unknown, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', (#ARGV - 3) / 2
 local books = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'number', 'lifecycle', 'ended', 'terminal',
-  'sealed')
+  'sealed', 'done')
 local function book(place) return tonumber(books[place] or '0') end
 local seq, epoch, number, lifecycle, ended, terminal = book(1), book(2), book(3), book(4), book(5), book(6)
-local sealed = book(7)
+local sealed, done = book(7), book(8)
 
 local function answer(outcome, appended) return { outcome, appended, seq, epoch } end
 
@@ -33,6 +34,7 @@ if unknown and first <= known then return answer('taken', 0) end
 if first + count - 1 <= known then return answer('ok', 0) end
 if terminal == 1 then return answer('terminal', 0) end
 if writer > 0 and writer == ended then return answer('ended', 0) end
+if writer > epoch and math.floor(writer / 1000) == done then return answer('ended', 0) end
 if writer > 0 and writer <= sealed and not unknown then return answer('ended', 0) end
 if first > known + 1 then return answer('hole', 0) end
 
@@ -50,10 +52,11 @@ for place = from, count - 1 do
   redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', ARGV[5 + place * 2])
   if terminals[type] then terminal = 1 end
   if writer > 0 and ends[type] then ended = writer end
+  if writer > 0 and type == 'turn_completed' then done = math.floor(writer / 1000) end
 end
 
 local last = first + count - 1
 if writer > 0 then number = last else lifecycle = last end
 redis.call('HSET', KEYS[2], 'seq', seq, 'epoch', epoch, 'number', number, 'lifecycle', lifecycle, 'ended', ended,
-  'terminal', terminal)
+  'done', done, 'terminal', terminal)
 return answer('ok', count - from)

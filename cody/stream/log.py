@@ -48,6 +48,7 @@ class Fence:
     number: int = 0
     lifecycle: int = 0
     ended: int = 0
+    done: int = 0
     terminal: int = 0
     sealed: int = 0
 

@@ -40,6 +40,7 @@ class AttemptWriter:
         self._sent = 0
         self._work = asyncio.Event()
         self._moved = asyncio.Condition()
+        self._refused: Outcome | None = None
         self._closed = False
 
     def emit(self, type_: str, timestamp: Millis, payload: Payload) -> None:
@@ -62,10 +63,12 @@ class AttemptWriter:
                 await self._moved.wait_for(lambda: not self.full)
 
     async def flush(self) -> None:
-        """Return once all that was emitted is in the log. The owner of `run` watches for its failure meanwhile."""
+        """Return once all that was emitted is in the log; raises Fenced if the log refuses it."""
         target = self._number
         async with self._moved:
-            await self._moved.wait_for(lambda: self._sent >= target)
+            await self._moved.wait_for(lambda: self._sent >= target or self._refused is not None)
+        if self._refused is not None:
+            raise Fenced(self.speaker, self._refused)
 
     def close(self) -> None:
         """Let `run` return once everything is sent."""
@@ -106,5 +109,8 @@ class AttemptWriter:
                 tries += 1
                 continue
             if done.outcome != "ok":
+                self._refused = done.outcome
+                async with self._moved:
+                    self._moved.notify_all()
                 raise Fenced(self.speaker, done.outcome)
             return

@@ -45,6 +45,12 @@ class Model:
         return any(entry.writer == writer and writer != RUN and entry.type in ATTEMPT_ENDS for entry in self.log)
 
     @property
+    def done(self) -> int:
+        """The turn that was completed last."""
+        turns = [entry.writer // 1000 for entry in self.log if entry.writer != RUN and entry.type == "turn_completed"]
+        return turns[-1] if turns else 0
+
+    @property
     def is_over(self) -> bool:
         return any(entry.type in TERMINAL for entry in self.log)
 
@@ -60,7 +66,7 @@ class Model:
             return "ok", 0
         if self.is_over:
             return "terminal", 0
-        if self.has_ended(writer):
+        if self.has_ended(writer) or (writer > self.newest and writer // 1000 == self.done):
             return "ended", 0
         if first > known + 1:
             return "hole", 0
@@ -77,7 +83,8 @@ class Model:
         """The books that go with this log."""
         ends = [entry.writer for entry in self.log if entry.writer != RUN and entry.type in ATTEMPT_ENDS]
         number = self.known(self.newest) if self.newest else 0
-        return Fence(len(self.log), self.newest, number, self.known(RUN), ends[-1] if ends else 0, int(self.is_over))
+        ended = ends[-1] if ends else 0
+        return Fence(len(self.log), self.newest, number, self.known(RUN), ended, self.done, int(self.is_over))
 
 
 class Call(NamedTuple):

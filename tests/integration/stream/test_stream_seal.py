@@ -7,7 +7,7 @@ from tests.parts import new_run_id
 
 async def test_a_sealed_attempt_cannot_begin_and_a_newer_one_can(log: Log):
     run_id = new_run_id()
-    await say(log, run_id, 1, "turn_started", "turn_completed")
+    await say(log, run_id, 1, "turn_started", "turn_failed")
     await log.seal(run_id, 1002)
     await log.seal(run_id, 1001)  # a seal is never taken back
     zombie = speaker(run_id, 1, 2)

@@ -56,10 +56,18 @@ async def test_what_is_settled_cannot_be_begun_anew(log: Log):
 
 async def test_an_attempt_that_has_begun_is_not_settled_over(log: Log):
     run_id = new_run_id()
-    await say(log, run_id, 1, "turn_started", "turn_completed")
+    await say(log, run_id, 1, "turn_started", "turn_failed")
     await say(log, run_id, 1, "turn_started", attempt=2)
     assert not await log.settle(run_id, 1001, 1003)
     await say(log, run_id, 2, "item_delta", attempt=2)
+
+
+async def test_a_turn_that_is_done_is_not_begun_again(log: Log):
+    run_id = new_run_id()
+    await say(log, run_id, 1, "turn_started", "turn_completed")
+    late = speaker(run_id, 1, 2)
+    assert (await log.append(run_id, late.epoch, 1, events(late, 1, ["turn_started"]))).outcome == "ended"
+    await say(log, run_id, 1, "turn_started", turn=2)
 
 
 async def test_an_attempt_without_its_end_is_not_settled(log: Log):

@@ -16,7 +16,7 @@ from cody.contract import tasks as t
 from cody.contract.base import response_id_of
 from cody.contract.payloads import ResponseDone, TurnCompleted
 from cody.store import Store
-from cody.stream.log import Log
+from cody.stream.log import Fence, Log
 from tests.integration.store.store_bench import AT, a_run, begin
 from tests.integration.stream.stream_bench import assert_lawful, say, whole
 
@@ -27,7 +27,7 @@ class Turns:
     def __init__(self, store: Store, log: Log, keepers: Keepers, place: Path) -> None:
         self.store, self.log, self.place = store, log, place
         self.run_id = ""
-        parts = Parts(
+        self._parts = Parts(
             store=store,
             log=log,
             agent_for=lambda kind: agent_for(kind, keepers),
@@ -35,7 +35,10 @@ class Turns:
             limits=OutputLimits(),
             environment={"PATH": "/usr/bin:/bin"},
         )
-        self._activity = TurnActivity(parts)
+
+    def reads(self, log: Log) -> None:
+        """From now on attempts work on this log."""
+        self._parts = replace(self._parts, log=log)
 
     async def begin(self) -> None:
         agent = {"kind": "command", "command": ["sh", "-c", "echo worked >>done"]}
@@ -48,7 +51,7 @@ class Turns:
         )
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, attempt=attempt)
-        return await environment.run(self._activity.take_turn, task)
+        return await environment.run(TurnActivity(self._parts).take_turn, task)
 
     async def done_by(self, attempt: int) -> None:
         """An attempt has done the turn and kept its report, but has not said its last words."""
@@ -99,13 +102,32 @@ async def test_it_is_not_done_again_though_its_worker_wakes_and_writes_the_end_i
     assert (await turns.types()).count("turn_completed") == 1
 
 
-async def test_an_attempt_that_began_after_the_one_that_did_the_turn_is_not_left_without_its_end(turns: Turns):
-    await say(turns.log, turns.run_id, 1, "turn_started", "response_start", "response_done", "turn_completed")
+async def test_an_attempt_that_began_meanwhile_is_not_left_without_its_end(turns: Turns):
+    await say(turns.log, turns.run_id, 1, "turn_started", "response_start")
     await turns.done_by(1)
     await say(turns.log, turns.run_id, 1, "turn_started", attempt=2)
     report = await turns.take(3)
     assert (report.attempt, report.outcome, turns.worked) == (3, "completed", 1)
     assert (await turns.types())[-1] == "turn_completed"
+
+
+async def test_the_agent_of_a_turn_that_is_done_meanwhile_does_not_work(turns: Turns):
+    """The older attempt wakes between the newer one's look at what there is and its beginning."""
+
+    class Waking(Log):
+        async def fence(self, run_id: str) -> Fence:
+            found = await super().fence(run_id)
+            if found.epoch and not found.ended:
+                await turns.done_by(1)
+                await say(turns.log, turns.run_id, 2, "response_start", "response_done", "turn_completed")
+                found = await super().fence(run_id)
+            return found
+
+    await say(turns.log, turns.run_id, 1, "turn_started")
+    turns.reads(Waking(turns.log.redis))
+    report = await turns.take(2)
+    assert (report.attempt, report.outcome, turns.worked) == (1, "completed", 0)
+    assert (await turns.types()).count("turn_completed") == 1
 
 
 async def test_an_attempt_that_was_not_done_is_taken_up_anew(turns: Turns):
