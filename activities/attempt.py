@@ -92,6 +92,7 @@ class Attempt:
         self.output = KeptOutput(parts.store.turns, run.run_id, task.turn, number)
         self.stop = stop
         self._sink = TurnSink(self.writer, self.output, stop)
+        self._memory = TurnMemory(parts.store, parts.log, run, task, number)
 
     @property
     def carry(self) -> dict[str, Any] | None:
@@ -111,7 +112,7 @@ class Attempt:
         await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
         if self._number > 1 and (await self._parts.log.fence(here)).done == turn:
             raise DoneAlready(f"{here} turn {turn}")
-        job = self._job(prompt)
+        job = self._job(prompt, await self._memory.carry())
         if fault is not None:
             begin(job, self._sink)
             return self._failed(fault)
@@ -131,7 +132,7 @@ class Attempt:
         except PromptError as error:
             return "", ErrorInfo(code=PROMPT_UNREADABLE, message=str(error), details={"path": error.path})
 
-    def _job(self, prompt: str) -> Job:
+    def _job(self, prompt: str, carry: Mapping[str, Any]) -> Job:
         return Job(
             run_id=self._run.run_id,
             turn=self._task.turn,
@@ -154,8 +155,8 @@ class Attempt:
             stop=self.stop,
             kill_grace_seconds=self._parts.kill_grace_seconds,
             limits=self._parts.limits,
-            carry=self._task.carry,
-            memory=TurnMemory(self._parts.store, self._parts.log, self._run, self._task, self._number),
+            carry=carry,
+            memory=self._memory,
             connection=connection_of(self._request.agent.kind, self._parts.environment, self._request.env),
             patience=self._parts.patience,
         )
@@ -171,6 +172,7 @@ class Attempt:
             await self._warn_if_shared()
         result = await self._watched(agent, job)
         await self.output.flush()
+        await self._memory.leave(result.carry)
         if result.stopped and self.stop.cause != "timeout":
             return self._stopped(result)
         if result.stopped:

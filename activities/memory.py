@@ -1,6 +1,7 @@
-"""What was said before an attempt: the thread's documents from the store, the turn's own events from the log."""
+"""What was before an attempt: the thread's documents and what its last turn left, the turn's own events of the log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cody.contract import tasks as t
 from cody.contract.cursor import epoch_of
@@ -24,6 +25,18 @@ class TurnMemory:
     async def thread(self) -> Sequence[Exchange]:
         """The turns of the thread but for this one."""
         return await self._store.threads.exchanges(self._run.row["thread_id"], but=(self._run.run_id, self._task.turn))
+
+    async def carry(self) -> Mapping[str, Any]:
+        """What the last attempt of this run left, else the last turn of the run before it on the thread."""
+        if self._task.carry or self._run.kind == "continuous":
+            return self._task.carry
+        row = self._run.row
+        return await self._store.threads.carry(row["thread_id"], agent=row["agent"], working_dir=row["working_dir"])
+
+    async def leave(self, carry: Mapping[str, Any]) -> None:
+        """Keep what this attempt leaves, for the thread's next run."""
+        if carry:
+            await self._store.turns.keep_carry(self._run.run_id, self._task.turn, self._attempt, carry)
 
     async def attempts(self) -> Sequence[Event[Payload]]:
         """Events of earlier attempts at this turn, read anew each time."""

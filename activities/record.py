@@ -35,8 +35,8 @@ class RecordActivity:
         )
         try:
             run = await self._store.runs.record(change)
-        except Overtaken:
-            return t.RecordReport(overtaken=True)
+        except Overtaken as error:
+            return t.RecordReport(overtaken=True, last_control=error.run.last_control)
         if run is None:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
         speaker = Speaker(run_id=task.run_id, trace_context=run.trace_context)
@@ -48,4 +48,4 @@ class RecordActivity:
                 await append_next(self._log, speaker, event)
         elif events:
             await append_lifecycle(self._log, speaker, task.first, events)
-        return t.RecordReport()
+        return t.RecordReport(last_control=run.last_control)

@@ -16,7 +16,7 @@ from cody.contract.events import TraceContext
 from cody.contract.lifecycle import ENDED, Action, RunStatus
 from cody.contract.requests import ContinuousRunRequest, ControlOptions, SingleRunRequest
 from cody.contract.runs import RunKind
-from cody.store import AnyRequest, Control, IllegalControl, KeyReused, NewRun, RunRow, Store
+from cody.store import AnyRequest, Control, IllegalControl, KeyReused, NewRun, RunRow, Store, ThreadBusy
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _CLOSED_BY = {"terminated": e.WORKFLOW_TERMINATED, "failed": e.WORKFLOW_FAILED, "lost": e.WORKFLOW_LOST}
@@ -68,6 +68,8 @@ class Desk:
         except KeyReused as error:
             detail = f"the Idempotency-Key {headers.idempotency_key!r} came with another request before"
             raise problem(409, e.IDEMPOTENCY_CONFLICT, detail) from error
+        except ThreadBusy as error:
+            raise thread_busy(new.thread_id, error.run_id) from error
         if not run.row["confirmed"]:
             await self.gateway.start(t.RunState(run_id=run.run_id, limits=limits_of(run)))
             await self.store.runs.confirm(run.run_id)
@@ -149,6 +151,14 @@ class Desk:
     async def expire_keys(self) -> None:
         """Forget old idempotency keys."""
         await self.store.runs.expire_keys(now_ms() - _KEYS_MS)
+
+
+def thread_busy(thread_id: str, run_id: str) -> ProblemError:
+    """409: turns of a thread come one after the other, and this run of it is not over."""
+    detail = f"run {run_id} is under way on thread {thread_id}; the next turn can start when it is over"
+    error = problem(409, e.THREAD_BUSY, detail)
+    error.problem = e.StartProblem(**error.problem.model_dump(), run_id=run_id)
+    return error
 
 
 def not_possible(action: Action, status: RunStatus) -> ProblemError:

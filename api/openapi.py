@@ -34,6 +34,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     responses.ResponseList,
     responses.Thread,
     errors.Problem,
+    errors.StartProblem,
     errors.TransitionProblem,
     errors.CursorProblem,
     Health,

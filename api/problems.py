@@ -121,8 +121,15 @@ def documented(*statuses: int, conflict: type[e.Problem] = e.Problem) -> dict[in
     models: dict[int, type[e.Problem]] = {409: conflict, 410: e.CursorProblem}
     return {
         status: ResponseSpec(
-            models.get(status, e.Problem), description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON,
+            models.get(status, e.Problem), description=_description(status, models), media_type=PROBLEM_JSON,
             generate_examples=False,
         )
         for status in statuses
     }  # fmt: skip
+
+
+def _description(status: int, models: dict[int, type[e.Problem]]) -> str:
+    """What the model of a special body says of itself, else the status's own phrase."""
+    model = models.get(status, e.Problem)
+    said = model.__doc__ if model is not e.Problem else None
+    return said or HTTPStatus(status).phrase

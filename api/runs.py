@@ -43,11 +43,12 @@ Tracestate = Annotated[str | None, Parameter(header="tracestate", description="S
 LOCATION = [
     ResponseHeader(name="Location", description="Where the run is", documentation_only=True),
 ]
+START_ERRORS = documented(400, 409, 413, 503, conflict=e.StartProblem)
 CONTROL_ERRORS = documented(400, 404, 409, 413, 503, conflict=e.TransitionProblem)
 
 
 @post(
-    "/api/runs/continuous", status_code=202, response_headers=LOCATION, responses=documented(400, 409, 413, 503),
+    "/api/runs/continuous", status_code=202, response_headers=LOCATION, responses=START_ERRORS,
     summary="Start a continuous run",
 )  # fmt: skip
 async def start_continuous(
@@ -67,13 +68,12 @@ async def start_continuous(
 
 
 @post(
-    "/api/runs", status_code=202, response_headers=LOCATION, responses=documented(400, 409, 413, 503),
-    summary="Start a run of one turn",
-)  # fmt: skip
+    "/api/runs", status_code=202, response_headers=LOCATION, responses=START_ERRORS, summary="Start a run of one turn"
+)
 async def start_single(
     data: SingleRunRequest, door: Door, key: Key = None, traceparent: Traceparent = None, tracestate: Tracestate = None
 ) -> Response[Accepted]:
-    """Accept a run of one turn."""
+    """Accept a run of one turn, which goes on with the thread that it names; a thread has one run at a time."""
     return await _accept(data, Headers(key, traceparent, tracestate), door)
 
 

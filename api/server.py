@@ -12,6 +12,7 @@ from api.gateway import Gateway
 from api.housekeeping import keep_house
 from api.links import Linker
 from api.state import Door
+from cody.archive.whole import WholeLog
 from cody.settings import Settings
 from cody.store import Store
 from cody.stream.connection import connect
@@ -34,12 +35,14 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, store: Store) -> None:
     """Serve until SIGTERM or SIGINT; `store` is open and is closed by the caller."""
     redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
-    hub = Hub(redis, blocking)
+    log = WholeLog(redis, store.archive)
+    hub = Hub(log, blocking)
     gateway = await Gateway.connect(settings.temporal_address, settings.temporal_namespace)
     desk = Desk(store, gateway)
     door = Door(
         desk=desk,
         store=store,
+        log=log,
         hub=hub,
         linker=Linker(settings.temporal_namespace, settings.temporal_ui_url),
         roots=settings.cody_workspace_roots,

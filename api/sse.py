@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get
@@ -69,7 +69,7 @@ async def stream(
     wish = Wish(run_id, place, _types(types), heal == "frame")
     await require(run_id, door)
     try:
-        after, last = await _stand_soon(wish, door)
+        after, over = await _stand_soon(wish, door)
     except ProblemError as error:
         body = error.problem
         if not wish.heal or not isinstance(body, e.CursorProblem):
@@ -79,7 +79,7 @@ async def stream(
         return _response(_frames(wish, door, earliest, reset))
     except (TimeoutError, *RedisGone):
         return _response(_when_redis_is_back(wish, door))
-    if _is_over(after, last):
+    if over:
         return Response(None, status_code=204)
     return _response(_frames(wish, door, after))
 
@@ -109,23 +109,19 @@ def _types(text: str | None) -> frozenset[str] | None:
     return wanted | TERMINAL
 
 
-def _is_over(after: int, last: Entry | None) -> bool:
-    return last is not None and last.type in TERMINAL and after == last.seq
-
-
-async def _stand_soon(wish: Wish, door: Door) -> tuple[int, Entry | None]:
+async def _stand_soon(wish: Wish, door: Door) -> tuple[int, bool]:
     """`_stand`, or TimeoutError: a Redis that hangs must not keep a client from its answer."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         return await _stand(wish, door)
 
 
-async def _stand(wish: Wish, door: Door) -> tuple[int, Entry | None]:
-    """The SEQ to go on after, and the log's last entry. Raises the 409 and 410 that heal a client."""
-    log, run_id = door.hub.log, wish.run_id
-    last = await log.last(run_id)
-    end = last.seq if last else 0
+async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
+    """The SEQ to go on after, and whether that is the end of the run. Raises the 409 and 410 that heal a client."""
+    log, run_id = door.log, wish.run_id
+    last, over = await log.end(run_id)
+    end = last.seq
     if wish.place == "latest":
-        return end, last
+        return end, over
     seq, epoch = wish.place
     if seq > end:
         raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, f"cursor {wish.place} is beyond the end, {end}")
@@ -134,29 +130,30 @@ async def _stand(wish: Wish, door: Door) -> tuple[int, Entry | None]:
     if epoch not in (None, known) and (here or not seq):
         detail = f"cursor {wish.place}: the entry there is {Cursor(seq, known)}"
         raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, detail)
-    first = await log.first(run_id)
-    if first is not None and first.seq > seq + 1:
-        detail = f"what follows cursor {wish.place} is gone; the stream begins at {first.cursor}"
+    if seq < end and ((first := await log.first(run_id)) is None or first.seq > seq + 1):
+        rest = f"the stream begins at {first.cursor}" if first else "and so is all of it"
+        detail = f"what follows cursor {wish.place} is gone; {rest}"
         raise await _no_place(wish, door, 410, e.STREAM_TRIMMED, detail)
-    return seq, last
+    return seq, over and seq == end
 
 
 async def _no_place(wish: Wish, door: Door, status: int, code: str, detail: str) -> ProblemError:
-    first, last = await door.hub.log.first(wish.run_id), await door.hub.log.last(wish.run_id)
+    first, end = await door.log.first(wish.run_id), await door.log.end(wish.run_id)
     error = problem(status, code, detail)
     error.problem = e.CursorProblem(
         **error.problem.model_dump(),
         earliest_cursor=str(first.cursor) if first else None,
-        latest_cursor=str(last.cursor) if last else None,
+        latest_cursor=str(end.cursor) if end.cursor.seq else None,
         responses=door.linker.run(wish.run_id).responses,
     )
     return error
 
 
-async def _frames(wish: Wish, door: Door, after: int, first: bytes = b"") -> AsyncIterator[bytes]:
+async def _frames(
+    wish: Wish, door: Door, after: int, first: bytes = b"", *, retry: bytes = RETRY
+) -> AsyncIterator[bytes]:
     """Frames until the run ends, the connection's time is over, or the server shuts down."""
     began = spoke = time.monotonic()
-    retry = RETRY
     if first:
         yield retry + first
         retry = b""
@@ -167,7 +164,7 @@ async def _frames(wish: Wish, door: Door, after: int, first: bytes = b"") -> Asy
                 entries = await _take(follower, max(0.0, silence))
             except Trimmed:
                 return  # the client comes again with its cursor and is healed by the 410
-            chunk = b"".join(entry.frame for entry in entries if wish.types is None or entry.type in wish.types)
+            chunk = _chosen(entries, wish)
             if chunk:
                 yield retry + chunk
                 retry = b""
@@ -180,15 +177,31 @@ async def _frames(wish: Wish, door: Door, after: int, first: bytes = b"") -> Asy
                 return
 
 
+def _chosen(entries: Sequence[Entry], wish: Wish) -> bytes:
+    """The frames of what the client wants to see."""
+    return b"".join(entry.frame for entry in entries if wish.types is None or entry.type in wish.types)
+
+
 async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
-    """Keepalives until the place can be looked up, then what follows it.
+    """What the archive has, then keepalives until the place can be looked up, then what follows it.
 
     A client whose place is not there, or is the end, comes again when this ends, and is told so.
     """
     began = spoke = time.monotonic()
+    retry = RETRY
+    if isinstance(wish.place, Cursor):
+        seq = wish.place.seq
+        while entries := await door.log.archived(wish.run_id, seq):
+            seq = entries[-1].seq
+            if chunk := _chosen(entries, wish):
+                yield retry + chunk
+                retry = b""
+            if entries[-1].type in TERMINAL:
+                return
+        wish = replace(wish, place=Cursor(seq, None if seq != wish.place.seq else wish.place.epoch))
     while not door.hub.closed and time.monotonic() - began < door.max_stream_seconds:
         try:
-            after, last = await _stand_soon(wish, door)
+            after, over = await _stand_soon(wish, door)
         except ProblemError:
             return
         except (TimeoutError, *RedisGone):
@@ -197,8 +210,8 @@ async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
                 yield KEEPALIVE
                 spoke = time.monotonic()
             continue
-        if not _is_over(after, last):
-            async for chunk in _frames(wish, door, after):
+        if not over:
+            async for chunk in _frames(wish, door, after, retry=retry):
                 yield chunk
         return
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api.desk import Desk
 from api.links import Linker
+from cody.archive.whole import WholeLog
 from cody.store import Store
 from cody.stream.hub import Hub
 
@@ -16,6 +17,7 @@ class Door:
 
     desk: Desk
     store: Store
+    log: WholeLog
     hub: Hub
     linker: Linker
     roots: Sequence[Path]

@@ -40,6 +40,23 @@ class Settings(BaseSettings):
         default_factory=lambda: (Path.cwd(),), description="where a working_dir may lie, colon-separated"
     )
 
+    # The log.
+    cody_log_young_seconds: float = Field(
+        default=3600.0, ge=0, description="how long an event stays in Redis; then only the archive has it"
+    )
+    cody_log_young_bytes: int = Field(
+        default=16 << 20, ge=0, description="bytes of a run's archived events that stay in Redis at most"
+    )
+    cody_archive_gather_events: int = Field(
+        default=500, ge=1, description="events of a live run that are archived together"
+    )
+    cody_archive_gather_seconds: float = Field(
+        default=30.0, ge=0, description="silence after which what a live run has said is archived"
+    )
+    cody_archive_seconds: float | None = Field(
+        default=None, gt=0, description="how long the archive keeps an event; for good unless told"
+    )
+
     # The turn.
     cody_max_turns: int = Field(
         default_factory=lambda: max(8, 4 * (os.cpu_count() or 1)), ge=1, description="turns at once in one worker"
@@ -99,13 +116,30 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+_ANY_PARTS = {"redis_url": "redis://", "temporal_address": "any:1", "database_url": "sqlite:///"}
+"""Stand for what has no default, so that all else can be looked at."""
+
+
 def load() -> Settings:
     """The settings that the environment gives; SettingsError lists every fault with its variable's name."""
+    settings, faults = examine()
+    if faults:
+        raise SettingsError("\n".join(f"{name.upper()}: {fault}" for name, fault in faults.items()))
+    return settings
+
+
+def examine() -> tuple[Settings, dict[str, str]]:
+    """The settings, and the faults of those that the environment does not give well: these are not to be used."""
     try:
-        return Settings()  # pyright: ignore[reportCallIssue]  # the environment fills it
+        return Settings(), {}  # pyright: ignore[reportCallIssue]  # the environment fills it
     except ValidationError as error:
-        lines = [f"{str(fault['loc'][0]).upper()}: {_said(fault['type'], fault['msg'])}" for fault in error.errors()]
-        raise SettingsError("\n".join(lines)) from error
+        faults = {str(fault["loc"][0]): _said(fault["type"], fault["msg"]) for fault in error.errors()}
+    fields = Settings.model_fields
+    stand_ins: dict[str, Any] = {
+        name: _ANY_PARTS.get(name) or fields[name].get_default(call_default_factory=True, validated_data={})
+        for name in faults
+    }
+    return Settings(**stand_ins), faults
 
 
 def _said(kind: str, message: str) -> str:

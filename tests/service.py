@@ -18,7 +18,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -272,7 +272,9 @@ class Run:
 class Service:
     """A `cody dev --no-demo` in a directory of its own; `start_process` and `stop` are the fixture's."""
 
-    def __init__(self, root: Path, env: Mapping[str, str] | None = None, workers: int = 1) -> None:
+    def __init__(
+        self, root: Path, env: Mapping[str, str] | None = None, workers: int = 1, options: Sequence[str] = ()
+    ) -> None:
         self.root = root.resolve()
         """Where it was started, so the root that working directories may lie in."""
         self.data_dir = self.root / "data"
@@ -282,7 +284,7 @@ class Service:
         self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.said = self.root / "cody-dev.out"
-        self._env, self._workers = dict(env or {}), workers
+        self._env, self._workers, self._options = dict(env or {}), workers, options
         self._workspaces = count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -295,6 +297,7 @@ class Service:
         ports = [f"--api-port={self.api_port}", f"--temporal-port={self.temporal_port}"]
         ports += [f"--ui-port={self.ui_port}", f"--redis-port={self.redis_port}"]
         command = [CODY, "dev", "--no-demo", *ports, f"--workers={self._workers}", f"--data-dir={self.data_dir}"]
+        command += self._options
         with self.said.open("wb") as out:
             self._process = subprocess.Popen(command, cwd=self.root, env=env, stdout=out, stderr=out)
         try:
@@ -471,9 +474,11 @@ def _alive(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running(root: Path, env: Mapping[str, str] | None = None, workers: int = 1) -> Generator[Service]:
-    """A service of one's own below `root`, ended at the end unless the test did so."""
-    service = Service(root, env, workers)
+def running(
+    root: Path, env: Mapping[str, str] | None = None, workers: int = 1, options: Sequence[str] = ()
+) -> Generator[Service]:
+    """A service of one's own below `root`, ended at the end unless the test did so; `options` of `cody dev`."""
+    service = Service(root, env, workers, options)
     service.start_process()
     try:
         yield service

@@ -16,11 +16,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows import stubs
     from workflows.attempts import Attempts
     from workflows.journal import Journal, now_ms, said
-    from workflows.verdict import Ending, cancelled, failed, judge
+    from workflows.verdict import Ending, back_off, cancelled, failed, judge
     from workflows.waiting import SIGNAL_SECONDS, wait_up_to
 
 _SAID_BY = {"pause": "run_pausing", "resume": "run_resumed", "cancel": "run_cancelling"}
-_MAX_BACK_OFF_SECONDS = 60
 
 
 @workflow.defn(name=t.RUN_WORKFLOW)
@@ -173,14 +172,13 @@ class ContinuousRun:
     async def _between(self, report: t.TurnReport) -> None:
         """The loop delay after a turn, the back-off after a failure; a control cuts both short."""
         state = self._state
+        seconds = 0.0
         if report.outcome == "completed":
-            seconds, wanted = state.limits.loop_delay_seconds, ("pausing", "cancelling")
+            seconds = state.limits.loop_delay_seconds
         elif report.outcome == "failed":
-            seconds, wanted = min(2.0 ** (state.failures - 1), _MAX_BACK_OFF_SECONDS), ("cancelling",)
-        else:
-            return
+            seconds = back_off(state.failures, report.error)
         if seconds > 0:
-            await wait_up_to(seconds, lambda: state.status in wanted or self._interrupted)
+            await wait_up_to(seconds, lambda: state.status in ("pausing", "cancelling"))
 
     async def _continue_as_new_if_due(self) -> None:
         """Between turns history may start afresh; a signal that arrives meanwhile is in the state, or comes after."""
@@ -206,7 +204,7 @@ class ContinuousRun:
         self._ending = True
         task = self._journal.task(0 if state.closing else state.said + 1, (said(ending.type, ending.payload),))
         update = {"status": ending.status, "error": ending.error, "completion": ending.completion}
-        if not (await stubs.record(task.model_copy(update=update))).overtaken:
+        if not (await self._journal.record(task.model_copy(update=update))).overtaken:
             state.status = ending.status
             return ending
         self._ending = False

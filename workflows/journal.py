@@ -36,9 +36,19 @@ class Journal:
             await workflow.wait_condition(lambda: self._behind or bool(self._state.unsaid))
             self._behind, self._writing = False, True
             batch = tuple(self._state.unsaid)
-            await stubs.record(self.task(self._state.said - len(batch) + 1, batch))
+            await self.record(self.task(self._state.said - len(batch) + 1, batch))
             del self._state.unsaid[: len(batch)]
             self._writing = False
+
+    async def record(self, task: t.RecordTask) -> t.RecordReport:
+        """Have it recorded. A control's number that a signal made up is forgotten, or the API's next would seem old.
+
+        What was passed over until now is pending in the store, and signalled again.
+        """
+        report = await stubs.record(task)
+        if report.last_control is not None and task.applied_control > report.last_control:
+            self._state.applied_control = 0
+        return report
 
     async def written(self) -> None:
         """Return when all that was said is in the store and in the log."""

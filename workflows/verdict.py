@@ -20,6 +20,11 @@ with workflow.unsafe.imports_passed_through():
     )
 
 
+_MAX_BACK_OFF_SECONDS = 60.0
+_MAX_WISH_SECONDS = 900.0
+"""How long a provider may make a run wait before the next attempt."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a run ends: its last status and its terminal event."""
@@ -55,6 +60,17 @@ def judge(state: t.RunState, report: t.TurnReport, now: int) -> Ending | None:
 def may_retry(state: t.RunState, report: t.TurnReport) -> bool:
     """Whether the turn is tried again after this failure (which `state.failures` counts already)."""
     return report.error is not None and report.error.retryable and state.failures < state.limits.turn_attempts
+
+
+def back_off(failures: int, error: ErrorInfo | None) -> float:
+    """Seconds between the turn's failure with this number (from 1) and its next attempt.
+
+    They double from 1 to 60; a provider that says when to come again (`retry_after_seconds`) is not asked sooner, but
+    not waited for longer than 15 minutes either.
+    """
+    ours = min(2.0 ** (failures - 1), _MAX_BACK_OFF_SECONDS)
+    wish = (error.details or {}).get("retry_after_seconds") if error is not None else None
+    return max(ours, min(float(wish), _MAX_WISH_SECONDS)) if isinstance(wish, int | float) else ours
 
 
 def _complete(state: t.RunState, report: t.TurnReport, now: int) -> CompletionReason | None:

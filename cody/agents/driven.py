@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cody.agents.base import Job, Quiet, Result, Sink, begin
+from cody.agents.conversation import with_conversation
 from cody.agents.drivers.speech import End, Line, Order
 from cody.agents.keepers import Keepers
 from cody.agents.listening import Listening
@@ -40,7 +41,7 @@ class DrivenAgent:
                 [sys.executable, "-I", "-X", "utf8", "-m", self._module],
                 cwd=job.working_dir,
                 env={**job.env, **self._environment},
-                stdin=_order(job),
+                stdin=_order(job, await _prompt(job)),
                 hold_stdin=True,
                 grace_seconds=job.kill_grace_seconds,
             )
@@ -54,10 +55,15 @@ class DrivenAgent:
             process.close()
 
 
-def _order(job: Job) -> bytes:
+async def _prompt(job: Job) -> str:
+    """The turn's prompt; behind the conversation, where no session of the agent's own knows it."""
+    return job.prompt if job.carry else with_conversation(await job.memory.thread(), job.prompt)
+
+
+def _order(job: Job, prompt: str) -> bytes:
     order = Order(
         agent=job.agent.model_dump(mode="json"),
-        prompt=job.prompt,
+        prompt=prompt,
         attempt=job.attempt,
         response_id=job.response_id,
         carry=dict(job.carry),
@@ -65,6 +71,8 @@ def _order(job: Job) -> bytes:
         api_key=job.connection.api_key,
         answer_seconds=job.patience.answer_seconds,
         silence_seconds=job.patience.silence_seconds,
+        max_output_bytes=job.limits.max_bytes,
+        max_output_events_per_second=job.limits.max_events_per_second,
     )
     return order.model_dump_json().encode() + b"\n"
 

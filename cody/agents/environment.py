@@ -15,6 +15,7 @@ ALLOWED = frozenset(
     HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
     VIRTUAL_ENV CONDA_PREFIX PYENV_ROOT PYENV_VERSION NVM_DIR NVM_BIN VOLTA_HOME FNM_DIR ASDF_DIR ASDF_DATA_DIR
     RBENV_ROOT CARGO_HOME RUSTUP_HOME GOPATH GOROOT JAVA_HOME SDKMAN_DIR BUN_INSTALL DENO_DIR PNPM_HOME
+    CODEX_HOME CLAUDE_CONFIG_DIR
     """.split()  # noqa: SIM905  # a list of this length reads better as text
 )
 """What tools need to be found and to reach the network; nothing here is a secret of the service's."""

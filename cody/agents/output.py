@@ -54,6 +54,12 @@ class Throttle:
         """Seconds until `take` gives the next event; None while nothing waits."""
         return max(0.0, self._due() - self._clock()) if self._backlog else None
 
+    def wait_for_end(self) -> float:
+        """Seconds until `finish` has room for what waits: 0, but where streams that ended before took all slots."""
+        if not self._backlog or len(self._sent) < self._slots:
+            return 0.0
+        return max(0.0, self._sent[0] + WINDOW_SECONDS - self._clock())
+
     def finish(self) -> list[SubprocessOutput]:
         """The stream has ended: the last events, which may leave at once. One slot was kept free for that."""
         since = self._clock() - WINDOW_SECONDS

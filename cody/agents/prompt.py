@@ -11,6 +11,9 @@ BEGIN_WORK = "=== BEGIN WORK ==="
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of one file: more is no prompt, and would fill the worker's memory."""
 
+_NO_NUL = "\ufffd"
+"""Stands for a NUL, which is UTF-8 but no text to a database or to a provider."""
+
 
 class PromptError(Exception):
     """A file of the prompt cannot be read: `path` as the request names it; the message names it too."""
@@ -57,6 +60,6 @@ def _text(root: Path | None, path: str, *, skip_missing: bool) -> str | None:
     if len(data) > MAX_FILE:
         raise PromptError(path, f"is longer than {MAX_FILE} bytes")
     try:
-        return data.decode()
+        return data.decode().replace("\0", _NO_NUL)
     except UnicodeDecodeError as error:
         raise PromptError(path, f"is not UTF-8 (byte {error.start})") from error

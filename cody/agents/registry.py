@@ -1,14 +1,21 @@
 """Which agent does the turns of which kind: a new one is one file and one line here."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
-from cody.agents import command
+from cody.agents import claude_code, codex, command
 from cody.agents.base import Agent
 from cody.agents.keepers import Keepers
+from cody.agents.model import anthropic, openai
+from cody.agents.model.loop import ModelAgent
 
 _MAKERS: Final[Mapping[str, Callable[[Keepers], Agent]]] = {
     command.KIND: command.CommandAgent,
+    codex.KIND: codex.CodexAgent,
+    claude_code.KIND: claude_code.ClaudeCodeAgent,
+    openai.KIND: partial(ModelAgent, make_provider=openai.OpenAIProvider),
+    anthropic.KIND: partial(ModelAgent, make_provider=anthropic.AnthropicProvider),
 }
 
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from cody.cli.client import DEFAULT_URL
 from cody.cli.table import Cell, print_table
-from cody.settings import Settings, SettingsError, load
+from cody.settings import Settings, examine
 
 _PASSWORD = re.compile(r"(://[^/@:]*:).*(@)|([?&](?:password|ssl_password)=)[^&]*", re.IGNORECASE)
 
@@ -21,20 +21,22 @@ def command() -> None:
 
     cody dev supplies what is not set; cody api and cody worker need REDIS_URL, TEMPORAL_ADDRESS and DATABASE_URL.
     """
-    try:
-        settings = load()
-    except SettingsError as error:
-        click.echo(
-            f"{error}\n(cody dev supplies the parts by itself; cody api and cody worker need all of them)", err=True
-        )
-        sys.exit(2)
+    settings, faults = examine()
     rows = [
-        (name.upper(), shown(getattr(settings, name)), _source(name), Cell(field.description or "", dim=True))
+        (
+            name.upper(),
+            Cell(faults[name], "red") if name in faults else shown(getattr(settings, name)),
+            "–" if name in faults and _source(name) == "default" else _source(name),
+            Cell(field.description or "", dim=True),
+        )
         for name, field in Settings.model_fields.items()
     ]
     url = shown(os.environ.get("CODY_URL", DEFAULT_URL))
     rows.append(("CODY_URL", url, _source("cody_url"), Cell("the service that cody run and the like call", dim=True)))
     print_table(("SETTING", "VALUE", "SOURCE", "WHAT IT IS"), rows)
+    if faults:
+        click.echo("cody dev supplies the parts by itself; cody api and cody worker need all of them", err=True)
+        sys.exit(2)
 
 
 def shown(value: Any) -> str:

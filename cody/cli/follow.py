@@ -1,8 +1,10 @@
 """Follow a run's stream to its end: every entry once and in order, over any number of dropped connections."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import quote
 
 import httpx
@@ -46,7 +48,7 @@ class Follower:
         self._ended = False
         self._heals = 0
 
-    async def frames(self) -> AsyncIterator[Frame | CursorProblem]:
+    async def frames(self) -> AsyncGenerator[Frame | CursorProblem]:
         """Every entry after the start, up to and with the terminal event.
 
         A CursorProblem among them says that entries before its `earliest_cursor` are gone for good, or (409) that
@@ -55,8 +57,9 @@ class Follower:
         """
         while not self._ended:
             try:
-                async for frame in self._connection():
-                    yield frame
+                async with aclosing(self._connection()) as frames:
+                    async for frame in frames:
+                        yield frame
             except CursorRefusedError as error:
                 yield self._healed(error)
             except httpx.TransportError as error:
@@ -69,7 +72,7 @@ class Follower:
                 await asyncio.sleep(self._pause)
                 self._pause = min(self._pause * 2, _PAUSE_MAX_SECONDS)
 
-    async def _connection(self) -> AsyncIterator[Frame]:
+    async def _connection(self) -> AsyncGenerator[Frame]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.cursor} if self.cursor else {})}
         async with self._client.http.stream("GET", self._path, headers=headers, timeout=_READ_TIMEOUT) as answer:
             if answer.status_code == HTTPStatus.NO_CONTENT:
@@ -80,14 +83,15 @@ class Follower:
                 raise refusal(answer)
             self._regain()
             parser = FrameParser()
-            async for chunk in answer.aiter_bytes():
-                for frame in parser.feed(chunk):
-                    if self._is_new(frame):
-                        yield frame
-                if parser.retry_seconds is not None:
-                    self._pause = parser.retry_seconds
-                if self._ended:
-                    return
+            async with aclosing(cast("AsyncGenerator[bytes]", answer.aiter_bytes())) as chunks:
+                async for chunk in chunks:
+                    for frame in parser.feed(chunk):
+                        if self._is_new(frame):
+                            yield frame
+                    if parser.retry_seconds is not None:
+                        self._pause = parser.retry_seconds
+                    if self._ended:
+                        return
 
     def _is_new(self, frame: Frame) -> bool:
         """Note the frame's place; an entry that was seen before is passed over, which arithmetic tells."""

@@ -27,10 +27,14 @@ _SOURCES = {"pattern": "the log", "stop_file": "the stop file", "agent": "the ag
 
 
 class Renderer:
-    """Shows the entries of one run; `terminal` is its last event once that has come."""
+    """Shows the entries of one run; `terminal` is its last event once that has come.
 
-    def __init__(self, console: Console) -> None:
+    `cody` is how a person calls it here, for hints that can be pasted.
+    """
+
+    def __init__(self, console: Console, cody: str = "cody") -> None:
         self.terminal: Event[p.Payload] | None = None
+        self._cody = cody
         self._page = Page(console)
         self._turn = TurnView()
 
@@ -68,7 +72,7 @@ class Renderer:
     def _run_changed(self, event: Event[p.Payload]) -> None:
         word = _CHANGES[event.type]
         reason = event.payload.reason if isinstance(event.payload, p.RunChanged) else None
-        hint = f"go on with: cody resume {event.run_id}" if word == "paused" else None
+        hint = f"go on with: {self._cody} resume {event.run_id}" if word == "paused" else None
         if word != "queued":
             self._page.line(joined(word + (f" ({one_line(reason)})" if reason else ""), hint), DIM)
 
@@ -134,8 +138,7 @@ class Renderer:
             case i.FunctionCallItem() as call:
                 self._page.line(f"  → {call.name} {one_line(call.arguments)}", DIM)
             case i.FunctionCallOutputItem() as output:
-                if not output.success:
-                    self._page.line(f"  ← failed: {one_line(output.output)}", NOTE)
+                self._answered(output)
             case i.ScriptExecutionItem() as script:
                 self._page.line(f"  $ {one_line(script.code)}", DIM)
             case i.ScriptExecutionOutputItem() as output:
@@ -145,6 +148,13 @@ class Renderer:
                 self._page.line(f"  {one_line(error.message, 300)} ({error.code})", BAD)
             case i.CancelledItem():
                 self._page.finish()
+
+    def _answered(self, output: i.FunctionCallOutputItem) -> None:
+        """A tool's answer by its first line, and how much more there is."""
+        first, *more = [line for line in clean(output.output).splitlines() if line.strip()] or ["(nothing)"]
+        failed = "" if output.success else "failed: "
+        further = f"{len(more):,} more" if more else None
+        self._page.line(joined(f"  ← {failed}{one_line(first)}", further), DIM if output.success else NOTE)
 
     def _work_happens(self, event: Event[p.Payload]) -> bool:
         match event.payload:

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from cody.archive.whole import WholeLog
 from cody.cli.service import fail_fast, open_store
 from cody.contract.lifecycle import ENDED
 from cody.contract.responses import Response
@@ -48,7 +49,7 @@ async def _reproject(settings: Settings, run_id: str, *, write: bool) -> list[st
             raise click.ClickException(f"there is no run {run_id}")
         if write and run.row["status"] not in ENDED:
             raise click.ClickException(f"{run_id} is {run.status}: its projector still writes, so wait for its end")
-        documents = await _fold(Log(redis), run_id)
+        documents = await _fold(WholeLog(redis, store.archive), run_id)
         differences = await _compare(store, run_id, [response for response, _ in documents])
         if write and differences:
             await store.responses.replace(run_id, documents)

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 import click
 
+from cody.cli.agent_options import AgentOptions
+
 ONCE_FIELDS = frozenset({"agent", "prompt", "working_dir", "thread_id"})
 """What a single-turn run takes."""
+_LOOPS: Final = frozenset({"max_turns", "loop_delay_seconds", "completion", "budget"})
+"""Fields that speak of more than one turn."""
+
+
+class Start(NamedTuple):
+    """A request: its body, and whether it is for a run of one turn."""
+
+    body: dict[str, Any]
+    single: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +46,9 @@ class PromptOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(PromptOptions):
+class RunOptions(PromptOptions, AgentOptions):
     """The options of `cody run` that the request is made of."""
 
-    command: tuple[str, ...] = ()
-    agent: str | None = None
-    model: str | None = None
-    reasoning: str | None = None
-    approval: str | None = None
-    sandbox: str | None = None
-    permission_mode: str | None = None
-    instructions: str | None = None
-    thinking_budget: int | None = None
-    tool: tuple[str, ...] = ()
     max_turns: int | None = None
     loop_delay: float | None = None
     turn_timeout: float | None = None
@@ -66,11 +67,26 @@ class RunOptions(PromptOptions):
     thread: str | None = None
     once: bool = False
 
-    def body(self) -> dict[str, Any]:
-        """The request's body. Raises click.UsageError for options that cannot go together."""
+    def start(self) -> Start:
+        """What to post. Raises click.UsageError for options that cannot go together.
+
+        An agent that is no command takes one turn unless the options speak of more: its answer is what is waited for,
+        and each further turn costs money.
+        """
+        body = self._body()
+        if self.once:
+            return Start(_single(body), single=True)
+        if body["agent"]["kind"] == "command" or self.state_file or body.keys() & _LOOPS:
+            return Start(_continuous(body), single=False)
+        if _more_than_once_takes(body):
+            return Start(_continuous({**body, "max_turns": 1}), single=False)
+        return Start(body, single=True)
+
+    def _body(self) -> dict[str, Any]:
+        agent = self.agent_field()
         body = _given(
-            agent=self._agent(),
-            working_dir=self.working_dir,
+            agent=agent,
+            working_dir=None if self.no_tools else self.working_dir,
             prompt=self.prompt_field(),
             thread_id=self.thread,
             epic_id=self.epic,
@@ -84,43 +100,29 @@ class RunOptions(PromptOptions):
             env=dict(self.env),
             metadata=dict(self.meta),
         )
-        return _single(body) if self.once else _continuous(body)
-
-    def _agent(self) -> dict[str, Any]:
-        kind = self.agent or "command"
-        if kind == "command" and not self.command:
-            raise click.UsageError("what shall run? Give a command after --, or another --agent")
-        if kind != "command" and self.command:
-            raise click.UsageError(f"a command after -- is for --agent command, not for {kind}")
-        return _given(
-            kind=kind,
-            command=list(self.command),
-            model=self.model,
-            reasoning=self.reasoning,
-            approval=self.approval,
-            sandbox=self.sandbox,
-            permission_mode=self.permission_mode,
-            instructions=self.instructions,
-            thinking_budget=self.thinking_budget,
-            tools=list(self.tool),
-        )
+        if agent["kind"] != "command" and not body.get("prompt"):
+            raise click.UsageError(f"what shall {agent['kind']} do? Give it a --prompt or a --prompt-file")
+        return body
 
 
 def _single(body: dict[str, Any]) -> dict[str, Any]:
     """A single-turn run's body: its prompt is plain text, and it is there."""
-    more = sorted(body.keys() - ONCE_FIELDS)
-    if isinstance(body.get("prompt"), dict):
-        more.append("state or reference files")
-    if more:
+    if more := _more_than_once_takes(body):
         raise click.UsageError(
             f"--once takes an agent, a prompt, --working-dir and --thread, but not: {', '.join(more)}"
         )
     return {"prompt": "", **body}
 
 
+def _more_than_once_takes(body: dict[str, Any]) -> list[str]:
+    """What of it only a continuous run can have."""
+    more = sorted(body.keys() - ONCE_FIELDS)
+    return [*more, "state or reference files"] if isinstance(body.get("prompt"), dict) else more
+
+
 def _continuous(body: dict[str, Any]) -> dict[str, Any]:
     if "thread_id" in body:
-        raise click.UsageError("--thread is for --once; a continuous run has a thread of its own")
+        raise click.UsageError("--thread is for a single turn (--once); a continuous run has a thread of its own")
     return body
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cody.cli.agent_options import OPTIONS
 from cody.cli.client import Client
 from cody.cli.ending import EXIT_CODES, EXIT_CODES_HELP
 from cody.cli.invocation import cody
@@ -18,19 +19,6 @@ from cody.cli.watching import ForMachine, ForPerson, watch
 from cody.contract.lifecycle import RunStatus
 from cody.contract.runs import Accepted
 
-_KINDS = ("command", "codex", "claude-code", "openai", "anthropic")
-_TOOLS = ("read_file", "write_file", "list_dir", "apply_patch", "shell")
-_SETTINGS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--agent", type=click.Choice(_KINDS), help="Who does the turns; command unless told."),
-    click.option("--model", metavar="NAME", help="The agent's model."),
-    click.option("--reasoning", metavar="EFFORT", help="codex: how hard to think."),
-    click.option("--approval", metavar="POLICY", help="codex: what needs approval."),
-    click.option("--sandbox", metavar="MODE", help="codex: what its commands may touch."),
-    click.option("--permission-mode", metavar="MODE", help="claude-code: what needs permission."),
-    click.option("--instructions", metavar="TEXT", help="openai, anthropic: the system prompt."),
-    click.option("--thinking-budget", type=int, metavar="TOKENS", help="anthropic: tokens to think with."),
-    click.option("--tool", multiple=True, type=click.Choice(_TOOLS), help="openai, anthropic: only these; repeatable."),
-)
 _BOUNDS: tuple[Callable[[Any], Any], ...] = (
     click.option("--max-turns", type=int, metavar="N", help="End after so many turns."),
     click.option("--loop-delay", type=Duration(), metavar="TIME", help="Pause between turns (90, 10m, 2h, 1d)."),
@@ -49,8 +37,8 @@ _REPORTS: tuple[Callable[[Any], Any], ...] = (
     click.option("--env", multiple=True, type=Pair(), metavar="K=V", help="Environment of the agent; repeatable."),
     click.option("--epic", metavar="ID", help="What this run belongs to, for cody runs --epic."),
     click.option("--meta", multiple=True, type=Pair(), metavar="K=V", help="Keep this with the run; repeatable."),
-    click.option("--once", is_flag=True, help="A single turn instead of a continuous run."),
-    click.option("--thread", metavar="ID", help="With --once: go on with this conversation."),
+    click.option("--once", is_flag=True, help="A single turn, also of a command."),
+    click.option("--thread", metavar="ID", help="A single turn that goes on with this conversation."),
     click.option("--idempotency-key", metavar="KEY", help="The same key and options start the run only once."),
     click.option("--detach", is_flag=True, help="Start it, print its id, and leave."),
     click.option("--json", "as_json", is_flag=True, help="One event's JSON a line (with --detach: the answer's)."),
@@ -59,7 +47,7 @@ _REPORTS: tuple[Callable[[Any], Any], ...] = (
 
 def _run_options(command: CommandT) -> CommandT:
     """All of them, in the order of the help: who, what, how long, and what is told of it."""
-    for option in reversed((*_SETTINGS, prompt_options, *_BOUNDS, *_REPORTS)):
+    for option in reversed((*OPTIONS, prompt_options, *_BOUNDS, *_REPORTS)):
         command = option(command)
     return command
 
@@ -74,28 +62,34 @@ def command(url: str, idempotency_key: str | None, detach: bool, as_json: bool, 
     \b
     cody run --log codys-log.md --pattern '^ALL DONE$' -- ./my-agent.sh
     cody run --agent codex --prompt-file task.md --max-turns 5
+    cody run --agent openai --model gpt-5-mini --prompt 'What is in this directory?'
     cody run --once --prompt 'Say hello' -- cat
 
     CMD runs in the working directory and gets the prompt on stdin, turn after turn, until one of the conditions below
-    is met or somebody cancels the run.
+    is met or somebody cancels the run. Another agent takes one turn, unless there is a condition, --loop-delay or a
+    --state-file; --thread goes on with the conversation of an earlier run.
     """  # noqa: D301  # \b is click's mark for "keep these lines as they are"
     options = RunOptions(**given)
-    body = options.body()
+    body, single = options.start()
     if detach:
         _announce_and_leave(
-            call(url, lambda client: client.start(body, single=options.once, key=idempotency_key)),
+            call(url, lambda client: client.start(body, single=single, key=idempotency_key)),
             as_json,
             url,
         )
         return
-    output = ForMachine() if as_json else ForPerson()
+    output = ForMachine() if as_json else ForPerson(cody=cody(url))
     started: list[str] = []
 
     async def work(client: Client) -> RunStatus:
-        run = await client.start(body, single=options.once, key=idempotency_key)
+        run = await client.start(body, single=single, key=idempotency_key)
         started.append(run.run_id)
-        output.note(joined(run.run_id, options.working_dir, run.links.temporal))
-        return await watch(client, run.run_id, output)
+        output.begin(body["agent"]["kind"])
+        output.note(joined(run.run_id, body.get("working_dir"), run.links.temporal))
+        status = await watch(client, run.run_id, output)
+        if single and body["agent"]["kind"] != "command":
+            output.note(f"go on with it: --thread {run.thread_id}")
+        return status
 
     try:
         status = call(url, work)

@@ -20,7 +20,7 @@ from cody.contract.lifecycle import RunStatus
 @url_option
 def command(run_id: str, start: str | None, as_json: bool, url: str) -> None:
     """Watch a run until it ends; Ctrl-C leaves it running."""
-    output = ForMachine() if as_json else ForPerson()
+    output = ForMachine() if as_json else ForPerson(cody=cody(url))
 
     async def work(client: Client) -> RunStatus:
         run = await client.get(run_id)

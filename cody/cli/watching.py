@@ -1,5 +1,6 @@
 """Watch one run to its end: the flow that `cody run`, `cody watch` and the demo share, for a person or a machine."""
 
+from contextlib import aclosing
 from typing import Protocol
 
 import click
@@ -40,10 +41,10 @@ class Output(Protocol):
 
 
 class ForPerson:
-    """As a person wants to read it, on stdout."""
+    """As a person wants to read it, on stdout; `cody` is how it is called here."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._renderer = Renderer(console or Console())
+    def __init__(self, console: Console | None = None, cody: str = "cody") -> None:
+        self._renderer = Renderer(console or Console(), cody)
 
     def begin(self, agent: str) -> None:
         """The kind tells where the agent speaks, also to who comes in the middle of a turn."""
@@ -96,12 +97,13 @@ async def watch(client: Client, run_id: str, output: Output, start: str | None =
     """
     last: Frame | None = None
     follower = Follower(client, run_id, start=start, trouble=output.note)
-    async for entry in follower.frames():
-        if isinstance(entry, CursorProblem):
-            output.reset(entry)
-        else:
-            output.entry(entry)
-            last = entry
+    async with aclosing(follower.frames()) as entries:  # also when nobody reads our stdout any more
+        async for entry in entries:
+            if isinstance(entry, CursorProblem):
+                output.reset(entry)
+            else:
+                output.entry(entry)
+                last = entry
     if last is None:
         # Nothing came after `start`: it is the cursor of the terminal event.
         snapshot = await client.get(run_id)

@@ -19,10 +19,12 @@ from activities.end import EndActivity
 from activities.project import ProjectActivity
 from activities.record import RecordActivity
 from activities.turn import TurnActivity
-from cody.agents.base import OutputLimits
+from cody.agents.base import OutputLimits, Patience
 from cody.agents.keepers import Keepers
 from cody.agents.registry import agent_for
 from cody.agents.sweep import sweep_dead_workers
+from cody.archive.archivist import Archivist, Retention
+from cody.archive.whole import WholeLog
 from cody.cli.service import fail_fast, logging_to_stderr, open_store
 from cody.contract import tasks as t
 from cody.settings import Settings
@@ -56,7 +58,8 @@ async def _work(settings: Settings) -> None:
     store = await open_store(settings)
     await sweep_dead_workers(grace_seconds=settings.cody_kill_grace_seconds)
     redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
-    hub, keepers = Hub(redis, blocking), Keepers()
+    log, keepers = WholeLog(redis, store.archive), Keepers()
+    hub = Hub(log, blocking)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,18 +69,30 @@ async def _work(settings: Settings) -> None:
             settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
         )
         async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(hub.run())
+            archivist = Archivist(store, Log(redis), _retention(settings))
+            beside = [tasks.create_task(hub.run()), tasks.create_task(archivist.run())]
             workers = make_workers(client, settings, store, redis, hub, keepers)
             running = [tasks.create_task(worker.run()) for worker in workers]
             await stopping.wait()
             await asyncio.gather(*(worker.shutdown() for worker in workers))
             await asyncio.gather(*running)
-            following.cancel()
+            for task in beside:
+                task.cancel()
     finally:
         await keepers.close()
         await redis.aclose()
         await blocking.aclose()
         await store.close()
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        young_seconds=settings.cody_log_young_seconds,
+        young_bytes=settings.cody_log_young_bytes,
+        gather_events=settings.cody_archive_gather_events,
+        gather_seconds=settings.cody_archive_gather_seconds,
+        archive_seconds=settings.cody_archive_seconds,
+    )
 
 
 def make_workers(
@@ -101,6 +116,7 @@ def make_workers(
         limits=OutputLimits(settings.cody_output_max_bytes, settings.cody_output_max_events_per_second),
         environment=os.environ,
         env_allowed=settings.cody_env_allow,
+        patience=Patience(settings.cody_provider_answer_seconds, settings.cody_provider_silence_seconds),
     )
     shared: dict[str, Any] = {
         "graceful_shutdown_timeout": GRACE,

@@ -27,14 +27,20 @@ class CommandAgent(RequestModel):
         return self.command[0].rstrip("/").rsplit("/", 1)[-1] or self.command[0]
 
 
+Reasoning = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"]
+Approval = Literal["untrusted", "on-request", "never"]
+Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
+"""Codex's own words (0.163)."""
+
+
 class CodexAgent(RequestModel):
     """OpenAI Codex through its official SDK."""
 
     kind: Literal["codex"]
     model: Name | None = None
-    reasoning: Name | None = None
-    approval: Name | None = None
-    sandbox: Name | None = None
+    reasoning: Reasoning | None = None
+    approval: Approval | None = None
+    sandbox: Sandbox | None = None
 
     @property
     def model_name(self) -> str | None:
@@ -42,12 +48,15 @@ class CodexAgent(RequestModel):
         return self.model
 
 
+PermissionMode = Literal["default", "acceptEdits", "plan", "bypassPermissions", "dontAsk", "auto"]
+
+
 class ClaudeCodeAgent(RequestModel):
-    """Claude Code through its official SDK."""
+    """Claude Code through its official SDK. Nobody is there to be asked: what a mode would ask about, it denies."""
 
     kind: Literal["claude-code"]
     model: Name | None = None
-    permission_mode: Name | None = None
+    permission_mode: PermissionMode | None = None
 
     @property
     def model_name(self) -> str | None:

@@ -21,6 +21,7 @@ PROVIDER_TIMEOUT: Final = "provider_timeout"
 PROVIDER_UNREACHABLE: Final = "provider_unreachable"
 PROVIDER_CUT: Final = "provider_stream_cut"
 PROVIDER_MALFORMED: Final = "provider_malformed"
+PROVIDER_KEY_MISSING: Final = "provider_key_missing"
 SURVIVORS: Final = "survivors"
 INTERNAL: Final = "internal_error"
 ATTEMPTS_EXHAUSTED: Final = "attempts_exhausted"
@@ -36,6 +37,9 @@ WORKING_DIR_SHARED: Final = "working_dir_shared"
 WORKER_SHUTDOWN: Final = "worker_shutdown"
 WATCH_FAILED: Final = "watch_failed"
 SESSION_LOST: Final = "session_lost"
+PERMISSION_DENIED: Final = "permission_denied"
+PROVIDER_RETRY: Final = "provider_retry"
+AGENT_WARNING: Final = "agent_warning"
 MAX_STEPS: Final = "max_steps"
 
 # What the API answers.
@@ -84,6 +88,12 @@ class Problem(Model):
     detail: str
     code: str
     errors: Maybe[tuple[FieldError, ...]] = None
+
+
+class StartProblem(Problem):
+    """A start that cannot be accepted beside what is there: `idempotency_conflict` or `thread_busy`."""
+
+    run_id: Maybe[str] = Field(default=None, description="`thread_busy`: the run that is under way on the thread.")
 
 
 class TransitionProblem(Problem):

@@ -115,6 +115,15 @@ def parse(type_: str, raw: bytes | str) -> Event[p.Payload]:
     return EVENTS[type_].model_validate_json(raw)
 
 
+class _Stamped(Model):
+    timestamp: Millis
+
+
+def said_at(raw: bytes | str) -> Millis:
+    """When the event in `raw` was said, of whatever type it is."""
+    return _Stamped.model_validate_json(raw).timestamp
+
+
 class Speaker(Model):
     """Who is speaking: a turn's attempt, or the run itself (`0:0`)."""
 

@@ -191,9 +191,13 @@ class RecordTask(Model):
 
 
 class RecordReport(Model):
-    """`overtaken`: a cancel was accepted before this end of the run could be written, so it was not written."""
+    """`overtaken`: a cancel was accepted before this end of the run could be written, so it was not written.
+
+    `last_control` is the newest control that was accepted for the run: a number above it was never given by the API.
+    """
 
     overtaken: bool = False
+    last_control: int | None = None
 
 
 class EndTask(Model):

@@ -1,9 +1,10 @@
 """The record: runs, controls, responses, prompts and kept output; the only room that speaks SQL."""
 
+from cody.store.archive import ArchivePatience, ArchiveStore, Chunk, Due
 from cody.store.controls import Control, ControlStore, IllegalControl
 from cody.store.database import Database, DatabaseGone
 from cody.store.responses import Projection, ResponseStore
-from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow
+from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy
 from cody.store.runs import RunStore
 from cody.store.schema import migrate
 from cody.store.threads import ThreadStore
@@ -11,10 +12,14 @@ from cody.store.turns import TurnStore
 
 __all__ = [
     "AnyRequest",
+    "ArchivePatience",
+    "ArchiveStore",
+    "Chunk",
     "Control",
     "ControlStore",
     "Database",
     "DatabaseGone",
+    "Due",
     "Filters",
     "IllegalControl",
     "KeyReused",
@@ -26,6 +31,7 @@ __all__ = [
     "RunRow",
     "RunStore",
     "Store",
+    "ThreadBusy",
     "ThreadStore",
     "TurnStore",
     "migrate",
@@ -41,6 +47,7 @@ class Store:
         self.controls = ControlStore(self.database)
         self.responses = ResponseStore(self.database)
         self.threads = ThreadStore(self.database)
+        self.archive = ArchiveStore(self.database)
         self.turns = TurnStore(self.database)
 
     async def open(self) -> None:

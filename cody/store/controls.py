@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from cody.contract.lifecycle import Action, PauseMode, RunStatus, transition
 from cody.store.database import Database
@@ -66,8 +66,9 @@ class ControlStore:
             if after is None:
                 raise IllegalControl(status)
             values = {"run_id": run_id, "action": action, "mode": mode, "reason": reason, "requested_at": at}
-            given = connection.execute(controls.insert().values(**values).returning(controls.c.id))
-            return after, [*waiting, Control(given.scalar_one(), run_id, action, mode, reason, at)]
+            given = connection.execute(controls.insert().values(**values).returning(controls.c.id)).scalar_one()
+            connection.execute(update(runs).where(runs.c.id == run_id).values(last_control=given))
+            return after, [*waiting, Control(given, run_id, action, mode, reason, at)]
 
         return await self._db.write(work)
 

@@ -15,6 +15,8 @@ from cody.store.database import Database
 from cody.store.tables import items, responses, runs
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+_AT_ONCE = 1000
+"""Responses whose items are asked for by one query: databases bound how many values a query may name."""
 _BEGAN = (responses.c.created_at, responses.c.run_id, responses.c.turn)
 
 
@@ -132,10 +134,12 @@ def _saved(connection: Connection, response_id: str) -> Checkpoint | None:
 
 def whole(connection: Connection, rows: Sequence[Any]) -> list[Response]:
     """The responses that these rows head, with their items."""
-    query = select(items).where(items.c.response_id.in_([row["id"] for row in rows])).order_by(items.c.position)
+    ids = [row["id"] for row in rows]
     found: dict[str, list[Item]] = {}
-    for item in connection.execute(query).mappings():
-        found.setdefault(item["response_id"], []).append(_ITEM.validate_json(item["item"]))
+    for first in range(0, len(ids), _AT_ONCE):
+        some = items.c.response_id.in_(ids[first : first + _AT_ONCE])
+        for item in connection.execute(select(items).where(some).order_by(items.c.position)).mappings():
+            found.setdefault(item["response_id"], []).append(_ITEM.validate_json(item["item"]))
     return [
         Response.model_validate_json(row["header"]).model_copy(update={"output_items": tuple(found.get(row["id"], ()))})
         for row in rows

@@ -22,8 +22,20 @@ class KeyReused(Exception):
     """The idempotency key came with another body before."""
 
 
+class ThreadBusy(Exception):
+    """Another run is under way on the thread; `run_id` is that one."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
 class Overtaken(Exception):
-    """A cancel was accepted before the run's other end was recorded."""
+    """A cancel was accepted before the run's other end was recorded; `run` is as it stays."""
+
+    def __init__(self, run: "RunRow") -> None:
+        super().__init__(run.run_id)
+        self.run = run
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,11 @@ class RunRow:
     def run_id(self) -> str:
         """The id."""
         return self.row["id"]
+
+    @property
+    def last_control(self) -> int:
+        """The newest control that was ever accepted for the run; 0 if none was."""
+        return self.row["last_control"]
 
     @property
     def kind(self) -> RunKind:

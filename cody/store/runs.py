@@ -10,8 +10,8 @@ from cody.contract.lifecycle import ENDED
 from cody.contract.requests import ContinuousRunRequest
 from cody.store.controls import pending
 from cody.store.database import Database
-from cody.store.run_rows import Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow
-from cody.store.tables import controls, idempotency, runs
+from cody.store.run_rows import Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy
+from cody.store.tables import archives, controls, idempotency, runs
 
 _LIVE = runs.c.status.not_in(sorted(ENDED))
 _CONFIRMED = runs.c.confirmed.is_(True)
@@ -26,13 +26,15 @@ class RunStore:
     async def accept(self, new: NewRun) -> tuple[RunRow, bool]:
         """Keep a run before its workflow is started; gives the row and whether it is new.
 
-        With an idempotency key that is known the same run comes back; KeyReused if its body was another.
+        With an idempotency key that is known the same run comes back; KeyReused if its body was another. ThreadBusy if
+        a run of its thread is not over.
         """
 
         def work(connection: Connection) -> tuple[RunRow, bool]:
             if known := _known(connection, new):
                 return known, False
-            connection.execute(runs.insert().values(**_columns(new)))
+            connection.execute(runs.insert().values(**_columns(new, _after_its_thread(connection, new))))
+            connection.execute(archives.insert().values(run_id=new.run_id))
             if new.idempotency_key is not None:
                 key = {"key": new.idempotency_key, "fingerprint": new.fingerprint}
                 connection.execute(idempotency.insert().values(**key, run_id=new.run_id, created_at=new.created_at))
@@ -41,11 +43,8 @@ class RunStore:
         try:
             return await self._db.write(work)
         except IntegrityError:
-            # PostgreSQL lets two simultaneous duplicates come this far; the key has been taken by the other one.
-            known = await self.known(new)
-            if known is None:
-                raise
-            return known, False
+            # PostgreSQL lets simultaneous starts come this far; what has the key or the thread can be seen by now.
+            return await self._db.write(work)
 
     async def known(self, new: NewRun) -> RunRow | None:
         """The run that the idempotency key gave before; KeyReused if its body was another."""
@@ -86,7 +85,8 @@ class RunStore:
     async def record(self, change: RunChange) -> RunRow | None:
         """Write the workflow's state down, unless a later one is there already; None if the run is unknown.
 
-        Raises Overtaken, and changes nothing, if the run would end although a cancel was accepted in the meantime.
+        Raises Overtaken, and changes nothing, if the run would end although a cancel was accepted in the meantime. An
+        `applied_control` that was never accepted, as a signal sent by hand can name any, applies none.
         """
 
         def work(connection: Connection) -> RunRow | None:
@@ -94,15 +94,16 @@ class RunStore:
             if run is None:
                 return None
             over = run.row["status"] in ENDED
+            applied = change.applied_control if change.applied_control <= run.last_control else 0
             if not over and change.status in {"completed", "failed"}:
                 for control in run.pending:
-                    if control.action == "cancel" and control.id > change.applied_control:
-                        raise Overtaken(change.run_id)
+                    if control.action == "cancel" and control.id > applied:
+                        raise Overtaken(run)
             if not over and change.version > run.row["version"]:
                 connection.execute(update(runs).where(runs.c.id == change.run_id).values(**_changed(change)))
             if run.pending:
-                applied = controls.c.id <= change.applied_control if change.status not in ENDED else true()
-                connection.execute(delete(controls).where(controls.c.run_id == change.run_id, applied))
+                done = controls.c.id <= applied if change.status not in ENDED else true()
+                connection.execute(delete(controls).where(controls.c.run_id == change.run_id, done))
             return run
 
         return await self._db.write(work)
@@ -164,6 +165,15 @@ def _known(connection: Connection, new: NewRun) -> RunRow | None:
     return _require(connection, found["run_id"])
 
 
+def _after_its_thread(connection: Connection, new: NewRun) -> int:
+    """When the run counts as accepted: after every other run of its thread, which are over, whatever clocks say."""
+    there = select(runs).where(runs.c.thread_id == new.thread_id)
+    if busy := connection.execute(there.where(runs.c.finished_at.is_(None))).mappings().first():
+        raise ThreadBusy(busy["id"])
+    newest: int | None = connection.execute(there.with_only_columns(func.max(runs.c.created_at))).scalar_one()
+    return new.created_at if newest is None else max(new.created_at, newest + 1)
+
+
 def _page(connection: Connection, filters: Filters, before: tuple[int, str] | None) -> list[RunRow]:
     query = select(runs).where(_CONFIRMED).order_by(runs.c.created_at.desc(), runs.c.id.desc())
     if filters.epic_id is not None:
@@ -208,13 +218,13 @@ def _changed(change: RunChange) -> dict[str, Any]:
     return values
 
 
-def _columns(new: NewRun) -> dict[str, Any]:
+def _columns(new: NewRun, created_at: int) -> dict[str, Any]:
     request = new.request
     return {
         "id": new.run_id, "kind": new.kind, "status": "queued", "confirmed": False, "version": 0,
         "epic_id": request.epic_id if isinstance(request, ContinuousRunRequest) else None,
         "agent": request.agent.kind, "model": request.agent.model_name, "working_dir": request.working_dir,
-        "thread_id": new.thread_id, "created_at": new.created_at, "updated_at": new.created_at,
+        "thread_id": new.thread_id, "created_at": created_at, "updated_at": created_at,
         "current_turn": 0, "attempt": 0, "turns": 0, "tokens": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "cursor_seq": 0, "request": request.model_dump_json(),
         "trace_context": new.trace_context.model_dump_json(),

@@ -13,12 +13,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    text,
 )
 
 metadata = MetaData()
 
 _ID = String(128)
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+_UNDER_WAY = text("finished_at IS NULL")
+"""A thread has one run at a time."""
 
 runs = Table(
     "runs",
@@ -51,11 +56,13 @@ runs = Table(
     Column("request", Text, nullable=False),
     Column("trace_context", Text, nullable=False),
     Column("baseline", Text),  # what the completion log held when the run began
+    Column("last_control", BigInteger, nullable=False, server_default="0"),  # the newest that was accepted for the run
     Index("runs_newest", "created_at", "id"),
     Index("runs_status", "status"),
     Index("runs_epic", "epic_id"),
     Index("runs_place", "working_dir"),
     Index("runs_thread", "thread_id"),
+    Index("runs_busy", "thread_id", unique=True, sqlite_where=_UNDER_WAY, postgresql_where=_UNDER_WAY),
 )
 
 controls = Table(
@@ -111,6 +118,7 @@ prompts = Table(
     Column("owner", String(64), nullable=False),  # the execution that has this attempt
     Column("text", Text, nullable=False),
     Column("report", Text),  # of an attempt that did its turn
+    Column("carry", Text),  # what the attempt left for the next turn, however it ended
 )
 
 outputs = Table(
@@ -121,4 +129,27 @@ outputs = Table(
     Column("attempt", Integer, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),  # zlib
+)
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("archived", BigInteger, nullable=False, server_default="0"),  # SEQ up to which the chunks reach
+    Column("trimmed", BigInteger, nullable=False, server_default="0"),  # SEQ up to which Redis has let go
+    Column("whole", Boolean, nullable=False, server_default=false()),  # the run's end is in the chunks
+    Column("settled", Boolean, nullable=False, server_default=false()),  # Redis has nothing of it any more
+    Index("archives_open", "run_id", sqlite_where=text("NOT settled"), postgresql_where=text("NOT settled")),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # of its newest event
+    Column("size", BigInteger, nullable=False),  # bytes of its events
+    Column("data", LargeBinary, nullable=False),  # see cody.archive.packing
+    Index("chunks_age", "at"),
 )

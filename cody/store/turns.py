@@ -1,8 +1,10 @@
-"""What is kept of each attempt beside its response: the prompt it got and its whole output."""
+"""What is kept of each attempt beside its response: the prompt it got, what it left, and its whole output."""
 
+import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select, update
 
@@ -35,6 +37,12 @@ class TurnStore:
         """Keep what an attempt that did its turn reports, before the log says so."""
         place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
         query = update(prompts).where(place).values(report=report)
+        await self._db.write(lambda connection: connection.execute(query))
+
+    async def keep_carry(self, run_id: str, turn: int, attempt: int, carry: Mapping[str, Any]) -> None:
+        """Keep what an attempt left for whoever does the thread's next turn, however it ended."""
+        place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
+        query = update(prompts).where(place).values(carry=json.dumps(carry))
         await self._db.write(lambda connection: connection.execute(query))
 
     async def report(self, run_id: str, turn: int) -> str | None:

@@ -111,9 +111,9 @@ class Follower:
 class Hub:
     """Follows the logs of all runs that somebody watches, over one connection; `run` is its task."""
 
-    def __init__(self, redis: AsyncRedis, blocking: AsyncRedis, *, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, log: Log, blocking: AsyncRedis, *, ring_bytes: int = RING_BYTES) -> None:
         self._ring_bytes = ring_bytes
-        self.log = Log(redis)
+        self.log = log
         self._blocking = Log(blocking)
         self._rings: dict[str, _Ring] = {}
         self._new = asyncio.Event()

@@ -26,6 +26,7 @@ if books[1] ~= ARGV[1] or books[2] ~= ARGV[1] then return 0 end
 if tonumber(ARGV[2]) > tonumber(books[3] or '0') then redis.call('HSET', KEYS[1], 'sealed', ARGV[2]) end
 return 1
 """
+BOOKS_SECONDS = 7 * 86400
 _LAST_EPOCH = 2**64 - 1
 
 
@@ -93,6 +94,16 @@ class Log:
     async def seal(self, run_id: str, epoch: int) -> None:
         """Let no attempt up to this epoch write any more, but for its end in its name (`whole`)."""
         await self._any.eval(_SEAL, 1, fence_key(run_id), epoch)
+
+    async def trim(self, run_id: str, seq: int, *, forget: bool) -> None:
+        """Let go of entries up to `seq`; `forget` lets go of the log. The books of a run that ended stay a while, so
+        that an attempt of it that wakes up late is still refused.
+        """
+        if forget:
+            await self._any.delete(log_key(run_id))
+            await self._any.expire(fence_key(run_id), BOOKS_SECONDS)
+        else:
+            await self._any.xtrim(log_key(run_id), minid=f"{seq + 1}-0", approximate=False)
 
     async def settle(self, run_id: str, done: int, epoch: int) -> bool:
         """Seal up to `epoch` if the attempt `done` is the newest that wrote, and has its end; False changes nothing."""

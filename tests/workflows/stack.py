@@ -27,6 +27,7 @@ from cody.contract.requests import ContinuousRunRequest, ControlOptions
 from cody.settings import Settings
 from cody.store import RunRow, Store
 from cody.stream.hub import Hub
+from cody.stream.log import Log
 from tests.parts import connected, running_redis, until
 
 SUGGEST_CONTINUE_AS_NEW = 60
@@ -148,7 +149,7 @@ async def running_stack(
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(connected(redis_url))
         blocking = await stack.enter_async_context(connected(redis_url, blocking=True))
-        store, hub, keepers = Store(settings.database_url), Hub(redis, blocking), Keepers()
+        store, hub, keepers = Store(settings.database_url), Hub(Log(redis), blocking), Keepers()
         stack.push_async_callback(store.close)
         stack.push_async_callback(keepers.close)
         await store.open()

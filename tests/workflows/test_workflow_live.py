@@ -81,3 +81,14 @@ async def test_a_run_continues_as_new_between_its_turns(stack: Stack):
     run = await scenarios.continued_as_new(stack)
     assert len(await histories_of(stack.client, run)) > 1
     assert (await stack.get(run)).row["turns"] == 12
+
+
+async def test_a_number_made_up_by_hand_does_not_make_the_controls_of_the_api_old(stack: Stack):
+    run = await stack.start("[ -e go ] || exec sleep 600", max_turns=1)
+    await stack.has_pid(run)
+    await stack.client.get_workflow_handle(run).signal("pause", {"mode": "now", "control_id": 10**12})
+    await stack.reaches(run, "paused")
+    row = await stack.get(run)
+    (stack.folder / row.row["working_dir"] / "go").touch()
+    await stack.control(run, "resume")
+    await stack.reaches(run, "completed")

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from cody.agents.drivers.speech import Begin, End, Line, Order, Say
 from cody.contract.payloads import Payload
@@ -24,8 +25,8 @@ class Speech:
         """The agent is up; events may be said from now on."""
         self._line(Line(begin=Begin(model=model)))
 
-    def say(self, type_: str, payload: Payload) -> None:
-        """An event."""
+    def emit(self, type_: str, payload: Payload) -> None:
+        """An event; `type_` is a key of `cody.contract.events.PAYLOADS`."""
         self._line(Line(say=Say(type=type_, payload=payload.model_dump(mode="json", by_alias=True))))
 
     def keep(self, text: str) -> None:
@@ -51,10 +52,20 @@ Turn = Callable[[Order, Speech, asyncio.Event], Awaitable[End]]
 
 def run(turn: Turn) -> None:
     """Be a driver: the whole life of the process."""
-    speech = Speech()
-    asyncio.run(_run(turn, speech))
-    sys.stderr.flush()
-    os._exit(0)  # an SDK's threads that still wait for their CLI are nobody's concern any more
+    asyncio.run(_live(turn, Speech()))
+
+
+async def _live(turn: Turn, speech: Speech) -> NoReturn:
+    """Do the turn and leave at once: an SDK's threads that still wait for their CLI are nobody's concern any more."""
+    code = 1
+    try:
+        await _run(turn, speech)
+        code = 0
+    except BaseException:  # noqa: BLE001  # the process ends here, whatever it was
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
 
 
 async def _run(turn: Turn, speech: Speech) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from cody.agents.base import OutputLimits
 from cody.contract.base import Maybe, Model
 from cody.contract.errors import ErrorInfo
 from cody.contract.usage import Usage
@@ -24,6 +25,13 @@ class Order(Model):
     api_key: str | None = None
     answer_seconds: float
     silence_seconds: float
+    max_output_bytes: int
+    max_output_events_per_second: int
+
+    @property
+    def limits(self) -> OutputLimits:
+        """How much `subprocess_output` the turn may say."""
+        return OutputLimits(self.max_output_bytes, self.max_output_events_per_second)
 
 
 class Begin(Model):

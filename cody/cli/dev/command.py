@@ -10,6 +10,7 @@ import click
 from cody.cli.dev.lock import DataDirInUseError, DataDirLock
 from cody.cli.dev.plan import Plan
 from cody.cli.dev.ports import PortTakenError, settle
+from cody.cli.dev.providers import NoProvidersError
 from cody.cli.dev.redis import NoServerError
 from cody.cli.dev.session import Session
 from cody.cli.dev.supervise import StartFailedError
@@ -34,9 +35,21 @@ _PORT = click.IntRange(0, 65535)
     help="Where everything is kept; a restart with the same directory loses no run.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many workers.")
+@click.option(
+    "--fake-providers",
+    is_flag=True,
+    help="Start a local server that looks like OpenAI and Anthropic, and let all agents talk to it: no key is needed.",
+)
 @click.option("--demo/--no-demo", default=True, show_default=True, help="Show a run when everything is up.")
 def command(
-    api_port: int, temporal_port: int, ui_port: int, redis_port: int, data_dir: Path, workers: int, demo: bool
+    api_port: int,
+    temporal_port: int,
+    ui_port: int,
+    redis_port: int,
+    data_dir: Path,
+    workers: int,
+    fake_providers: bool,
+    demo: bool,
 ) -> None:
     """Run everything on this machine: Temporal with its Web UI, Redis, the API and workers.
 
@@ -46,6 +59,8 @@ def command(
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # prompts and the environments of runs are in its files
     asked = {"--api-port": api_port, "--temporal-port": temporal_port, "--ui-port": ui_port, "--redis-port": redis_port}
+    if fake_providers:
+        asked["--fake-providers"] = 0
     try:
         lock = DataDirLock(folder)
         ports = settle(asked)
@@ -58,9 +73,10 @@ def command(
             workers=workers,
             demo=demo,
             user=dict(os.environ),
+            providers_port=ports.get("--fake-providers"),
         )
         session = Session(plan, lock.fd)
-    except (PortTakenError, DataDirInUseError, NoServerError) as error:
+    except (PortTakenError, DataDirInUseError, NoServerError, NoProvidersError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     try:

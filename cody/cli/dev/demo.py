@@ -82,7 +82,7 @@ async def show(url: str, demos: Path, say: Say) -> None:
         async with Client(url) as client:
             run = await client.start(request(project))
             say(f"\nDemo: an agent mends the project in {project}\n")
-            await watch(client, run.run_id, ForPerson())
+            await watch(client, run.run_id, ForPerson(cody=cody(url)))
     except RefusedError as error:
         say(f"demo: {explain(error)}")
     except (DemoError, UnreachableError) as error:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAMESPACE = "default"
+FAKE_KEY = "fake"
+"""For fake providers, which take any key; agents want one."""
 _ADDRESSES = ("REDIS_URL", "DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")
 _ANYWHERE = frozenset({"0.0.0.0", "::", "localhost"})  # noqa: S104  # compared with, not bound to
 
@@ -23,6 +25,8 @@ class Plan:
     demo: bool
     user: Mapping[str, str]
     """The environment that `cody dev` was started in."""
+    providers_port: int | None = None
+    """Where the fake providers listen; None without any."""
 
     @property
     def host(self) -> str:
@@ -51,6 +55,11 @@ class Plan:
         return not self.user.get("REDIS_URL")
 
     @property
+    def providers_url(self) -> str | None:
+        """Where the fake providers are, if there are any."""
+        return None if self.providers_port is None else f"http://127.0.0.1:{self.providers_port}"
+
+    @property
     def demos(self) -> Path:
         """Where demo runs work."""
         return self.data_dir / "demo"
@@ -63,7 +72,7 @@ class Plan:
     def write_addresses(self) -> None:
         """Leave a file for a shell: `set -a; . .cody/service.env` gives other commands the parts that run here."""
         env = self.env()
-        lines = [f"{name}={shlex.quote(env[name])}\n" for name in _ADDRESSES]
+        lines = [f"{name}={shlex.quote(env[name])}\n" for name in (*_ADDRESSES, *self._faked())]
         path = self.data_dir / "service.env"
         path.touch(mode=0o600)  # an address may hold a password
         path.write_text("".join(lines))
@@ -76,7 +85,7 @@ class Plan:
         """The environment of API and workers.
 
         What has an option here follows the option; Redis, database and workspace roots are the user's if they are set,
-        and the demo may work in its place.
+        and the demo may work in its place. So are providers and their keys, unless they are faked.
         """
         supplied = {
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
@@ -93,4 +102,15 @@ class Plan:
             "PYTHONUNBUFFERED": "1",
         }
         given = {name: value for name, value in self.user.items() if value or name not in supplied}
-        return {**supplied, **given, **decided}
+        return {**supplied, **given, **decided, **self._faked()}
+
+    def _faked(self) -> dict[str, str]:
+        """Addresses and keys of the fake providers. They win over the user's: who asks for fakes wants no real ones."""
+        if self.providers_url is None:
+            return {}
+        return {
+            "OPENAI_BASE_URL": f"{self.providers_url}/v1",
+            "OPENAI_API_KEY": FAKE_KEY,
+            "ANTHROPIC_BASE_URL": self.providers_url,
+            "ANTHROPIC_API_KEY": FAKE_KEY,
+        }

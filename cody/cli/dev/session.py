@@ -10,6 +10,8 @@ import click
 
 from cody.cli.dev import demo
 from cody.cli.dev.plan import Plan
+from cody.cli.dev.providers import NAME as PROVIDERS
+from cody.cli.dev.providers import ProvidersProbe, providers_part
 from cody.cli.dev.redis import NAME as REDIS
 from cody.cli.dev.redis import RedisProbe, redis_part
 from cody.cli.dev.service import API, ServiceProbe, api_part, worker_parts
@@ -32,6 +34,8 @@ class Session:
         self._servers = [temporal_part(plan, lock)]
         if plan.own_redis:
             self._servers.append(redis_part(plan, lock))
+        if plan.providers_port is not None:
+            self._servers.append(providers_part(plan, plan.providers_port))
         self._service = [api_part(plan), *worker_parts(plan)]
         self._supervisor = Supervisor(click.echo)
         self._stopping = False
@@ -68,11 +72,13 @@ class Session:
 
     async def _start(self) -> None:
         plan = self._plan
-        click.echo(f"starting {' and '.join(part.name for part in self._servers)}")
+        click.echo(f"starting {', '.join(part.name for part in self._servers)}")
         await self._supervisor.start(*self._servers)
         waits = [self._up(TEMPORAL, TemporalProbe(plan.temporal_address))]
         if plan.own_redis:
             waits.append(self._up(REDIS, RedisProbe(plan.redis_port)))
+        if plan.providers_port is not None:
+            waits.append(self._up(PROVIDERS, ProvidersProbe(plan.providers_port)))
         await asyncio.gather(*waits)
         names = [part.name for part in self._service]
         plan.write_addresses()
@@ -92,6 +98,12 @@ class Session:
         click.echo(f"  Temporal Web UI  {plan.ui_url}")
         click.echo(f"  Data and logs    {plan.data_dir}, {plan.data_dir / 'logs'}")
         click.echo(f"  Start a run      {cody(plan.url)} run -- ./my-agent.sh   (in or below {plan.roots})")
+        if plan.providers_url is not None:
+            example = "run --once --agent openai --model gpt-5-mini --prompt 'What is here?'"
+            click.echo(
+                f"  Fake providers   {plan.providers_url}: every agent works without a key, and nothing is sent out"
+            )
+            click.echo(f"  Try one          {cody(plan.url)} {example}")
         click.echo("  Stop everything  Ctrl-C")
 
 

@@ -215,37 +215,6 @@ def test_who_reads_the_terminal_event_reads_final_documents(service: Service):
         assert [response["status"] for response in run.responses()] == ["complete"]
 
 
-# What Redis no longer has.
-
-
-def test_what_was_trimmed_is_410_and_heals_in_one_round_trip(service: Service):
-    run = service.start("echo 1", max_turns=2)
-    run.wait("completed")
-    with run.stream() as stream:
-        frames = stream.rest()
-    with service.redis() as redis:
-        redis.xtrim(f"codex:run:{{{run.id}}}:events", minid="6-0", approximate=False)
-    for place in ({}, {"from_": "2"}, {"headers": {"Last-Event-ID": "4"}}, {"from_": "0"}):
-        body = error(run.stream(**place), 410, "stream_trimmed")  # pyright: ignore[reportArgumentType]
-        assert (body["earliest_cursor"], body["latest_cursor"]) == (frames[5].id, frames[-1].id)
-        assert body["responses"] == f"{run.path}/responses"
-        assert len(service.http.get(body["responses"]).json()["responses"]) == 2
-    with run.stream(from_="5") as stream:
-        assert [frame.data for frame in stream.rest()] == [frame.data for frame in frames[5:]]
-
-    with run.stream(from_="2", heal="frame") as stream:
-        assert stream.status == 200
-        assert stream.headers["content-type"].partition(";")[0] == "text/event-stream"
-        reset, *rest = stream.rest()
-    assert (reset.event, reset.id, reset.retry) == ("stream_reset", None, 1000)
-    healing = reset.json
-    assert (healing["status"], healing["code"]) == (410, "stream_trimmed")
-    assert (healing["earliest_cursor"], healing["latest_cursor"]) == (frames[5].id, frames[-1].id)
-    assert healing["responses"] == f"{run.path}/responses"
-    assert [frame.data for frame in rest] == [frame.data for frame in frames[5:]]
-    assert {frame.retry for frame in rest} == {None}
-
-
 def test_a_cursor_ahead_is_healed_by_a_frame_too(done: Run):
     with done.stream(from_="999999", heal="frame") as stream:
         reset, *rest = stream.rest()

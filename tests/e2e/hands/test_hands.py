@@ -99,3 +99,21 @@ def test_a_part_that_is_missing_or_wrong_is_exit_code_2(part: str, wrong: str, s
         assert result.returncode == 2
         assert wrong in result.stderr
         assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_a_reader_that_leaves_early_ends_the_watching_quietly(form: list[str], service: Service):
+    run = service.start("while [ ! -e go ]; do sleep 0.02; done; echo done")
+    run.event("turn_started")
+    command = [CODY, "watch", *form, run.id]
+    environment = {**os.environ, "CODY_URL": service.url}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        assert watching.stdout.readline()
+        watching.stdout.close()
+        (run.dir / "go").touch()
+        said = watching.stderr.read().decode()
+    assert watching.returncode == 1
+    assert "Traceback" not in said
+    assert "rror" not in said

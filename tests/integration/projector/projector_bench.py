@@ -149,7 +149,7 @@ async def staged(store: Store, server: RedisServer) -> AsyncGenerator[Stage]:
     """A new run on its stage, with a hub of its own."""
     run_id = await begin(store, a_run())
     async with connected(server.url) as redis, connected(server.url, blocking=True) as blocking:
-        hub = Hub(redis, blocking)
+        hub = Hub(Log(redis), blocking)
         following = asyncio.create_task(hub.run())
         stage = Stage(store, Log(redis), hub, run_id)
         try:

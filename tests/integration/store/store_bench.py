@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from cody.contract.events import TraceContext
 from cody.contract.lifecycle import RunStatus
-from cody.contract.requests import ContinuousRunRequest
+from cody.contract.requests import ContinuousRunRequest, SingleRunRequest
 from cody.fold import Folder
 from cody.store import NewRun, Projection, RunChange, RunRow, Store
 from tests.parts import new_run_id
@@ -17,6 +17,7 @@ from tests.parts import new_run_id
 TRACE = TraceContext(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 AT = 1_764_000_000_000
 _REQUEST: TypeAdapter[ContinuousRunRequest] = TypeAdapter(ContinuousRunRequest)
+_SINGLE: TypeAdapter[SingleRunRequest] = TypeAdapter(SingleRunRequest)
 
 
 def a_run(run_id: str | None = None, *, at: int = AT, key: str | None = None, **request: Any) -> NewRun:
@@ -29,6 +30,23 @@ def a_run(run_id: str | None = None, *, at: int = AT, key: str | None = None, **
         thread_id=f"thread_{run_id}",
         created_at=at,
         request=_REQUEST.validate_python(body),
+        trace_context=TRACE,
+        idempotency_key=key,
+    )
+
+
+def a_single(
+    thread_id: str, run_id: str | None = None, *, at: int = AT, key: str | None = None, **request: Any
+) -> NewRun:
+    """A run of one turn on a thread, as the API accepts it."""
+    agent = {"kind": "codex"}
+    body = {"agent": agent, "working_dir": "/srv/project", "prompt": "Go on.", "thread_id": thread_id} | request
+    return NewRun(
+        run_id=run_id or new_run_id(),
+        kind="single",
+        thread_id=thread_id,
+        created_at=at,
+        request=_SINGLE.validate_python(body),
         trace_context=TRACE,
         idempotency_key=key,
     )

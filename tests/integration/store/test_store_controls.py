@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cody.contract.lifecycle import ACTIONS, STATUSES, Action, RunStatus, transition
-from cody.store import IllegalControl, Store
+from cody.store import IllegalControl, Overtaken, Store
 from tests.integration.store.store_bench import AT, a_run, begin, change, opened, row
 
 
@@ -118,3 +118,20 @@ async def test_verdicts_follow_the_table_whatever_is_pending(
             assert (await accept(store, run_id, action))[0] == after
             status = after
         assert (await row(store, run_id)).status == status
+
+
+async def test_a_number_that_was_never_given_applies_nothing(store: Store) -> None:
+    """As a signal by hand can name any; the workflow learns of it from `last_control`."""
+    run_id = await begin(store)
+    _, (pause,) = await accept(store, run_id, "pause")
+    recorded = await store.runs.record(change(run_id, 2, "running", applied_control=pause + 1))
+    assert recorded is not None
+    assert recorded.last_control == pause
+    assert (await row(store, run_id)).status == "pausing"
+
+    await accept(store, run_id, "cancel")
+    with pytest.raises(Overtaken) as overtaken:
+        await store.runs.record(change(run_id, 3, "completed", applied_control=10**15))
+    assert overtaken.value.run.last_control == pause + 1
+    await store.runs.record(change(run_id, 3, "cancelled", applied_control=pause + 1))
+    assert ((await row(store, run_id)).status, (await row(store, run_id)).pending) == ("cancelled", ())

@@ -20,7 +20,7 @@ async def running_hub(
 ) -> AsyncGenerator[Hub]:
     """A hub and its task; `url` is where it asks, if not the server itself (its blocking reads always go there)."""
     async with connected(url or server.url) as redis, connected(server.url, blocking=True) as blocking:
-        hub = Hub(redis, blocking, ring_bytes=ring_bytes)
+        hub = Hub(Log(redis), blocking, ring_bytes=ring_bytes)
         async with running(hub.run()):
             yield hub
 

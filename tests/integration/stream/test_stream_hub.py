@@ -294,7 +294,7 @@ async def test_a_hub_starts_before_redis_does(redis_server: RedisServer, log: Lo
     run_id = new_run_id()
     await say(log, run_id, 1, *["item_delta"] * 3)
     async with connected(redis_server.url) as redis, connected(redis_server.url, blocking=True) as blocking:
-        hub = Hub(redis, blocking)
+        hub = Hub(Log(redis), blocking)
         async with redis_server.killed(), running(hub.run()):
             with hub.follow(run_id, 0) as follower, pytest.raises(RedisGone):
                 await follower.take(LONG_SECONDS)

@@ -53,3 +53,8 @@ def test_a_symlink_inside_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real.md").write_text("real")
     (tmp_path / "link.md").symlink_to("real.md")
     assert "real\n" in build(tmp_path, PromptSpec(state_files=["link.md"]))
+
+
+def test_a_nul_which_no_database_or_provider_takes_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "log.md").write_bytes(b"a\0b\n")
+    assert "## log.md\n\na\N{REPLACEMENT CHARACTER}b\n" in build(tmp_path, PromptSpec(state_files=["log.md"]))

@@ -12,6 +12,7 @@ import pytest
 from cody.cli.dev import ports
 from cody.cli.dev.lock import DataDirInUseError, DataDirLock
 from cody.cli.dev.plan import Plan
+from cody.cli.dev.providers import NoProvidersError, providers_part
 from cody.cli.dev.redis import server_binary
 
 
@@ -112,3 +113,21 @@ def test_an_empty_variable_is_not_set(tmp_path):
 
 def test_there_is_a_server_for_redis():
     assert os.access(server_binary(), os.X_OK)
+
+
+def test_fake_providers_win_over_the_users(tmp_path):
+    user = {"OPENAI_BASE_URL": "https://real", "OPENAI_API_KEY": "real", "ANTHROPIC_API_KEY": "real"}
+    faked = replace(plan(tmp_path, **user), providers_port=5)
+    assert faked.env() == {
+        **plan(tmp_path, **user).env(),
+        "OPENAI_BASE_URL": "http://127.0.0.1:5/v1",
+        "OPENAI_API_KEY": "fake",
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:5",
+        "ANTHROPIC_API_KEY": "fake",
+    }
+    assert user.items() <= plan(tmp_path, **user).env().items()
+
+
+def test_fake_providers_need_a_checkout(tmp_path):
+    with pytest.raises(NoProvidersError, match="needs a checkout"):
+        providers_part(plan(tmp_path), 5, checkout=tmp_path)

@@ -98,6 +98,9 @@ def model_run() -> Script:
     answer = {"type": "function_call_output", "id": "o", "call_id": "1", "output": "no such file", "success": False}
     script.say("item_start", **turn, item_id="o", item_type="function_call_output")
     script.say("item_done", **turn, item_id="o", final_item=answer)
+    listing = {**answer, "id": "o2", "output": "exit code: 0\na.py\n\nb.py\n", "success": True}
+    script.say("item_done", **turn, item_id="o2", final_item=listing)
+    script.say("item_done", **turn, item_id="o3", final_item={**listing, "id": "o3", "output": "\n"})
     # A whole item whose text never came in pieces.
     script.say("item_done", **turn, item_id="w", final_item={"type": "message", "id": "w", "content": "Whole."})
     script.say(

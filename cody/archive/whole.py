@@ -1,0 +1,69 @@
+"""A run's log as one, wherever its parts are: what Redis no longer has comes from the archive, without a seam."""
+
+import asyncio
+from typing import NamedTuple
+
+from cody.archive.packing import unpack
+from cody.contract.cursor import Cursor
+from cody.contract.events import TERMINAL
+from cody.store import ArchiveStore
+from cody.stream.connection import AsyncRedis
+from cody.stream.entry import Entry
+from cody.stream.log import Log
+
+
+class End(NamedTuple):
+    """The end of a log: the cursor of its last entry, and whether that is the end of the run."""
+
+    cursor: Cursor
+    over: bool
+
+
+class WholeLog(Log):
+    """`Log`, whose readers do not see where the archive ends and Redis begins."""
+
+    def __init__(self, redis: AsyncRedis, archive: ArchiveStore) -> None:
+        super().__init__(redis)
+        self._archive = archive
+
+    async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:
+        """At most `count` entries above `seq`, in order; what is gone for good is a hole before the first one."""
+        found = await super().after(run_id, seq, count)
+        if found and (found[0].seq == seq + 1 or found[0].type == "log_gap"):
+            return found
+        return (await self.archived(run_id, seq))[:count] or found
+
+    async def archived(self, run_id: str, seq: int) -> list[Entry]:
+        """The next entries above `seq` as the archive has them, if it does."""
+        chunk = await self._archive.holding(run_id, seq + 1)
+        if chunk is None:
+            return []
+        return [entry for entry in await asyncio.to_thread(unpack, chunk.data) if entry.seq > seq]
+
+    async def at(self, run_id: str, seq: int) -> Entry | None:
+        """The entry of this SEQ, if it is kept anywhere."""
+        found = await super().at(run_id, seq)
+        if found is None and seq > 0:
+            found = next(iter(await self.archived(run_id, seq - 1)), None)
+        return found
+
+    async def first(self, run_id: str) -> Entry | None:
+        """The oldest entry that is kept anywhere."""
+        span = await self._archive.span(run_id)
+        return await super().first(run_id) if span is None else await self.at(run_id, span[0])
+
+    async def last(self, run_id: str) -> Entry | None:
+        """The newest entry that is kept anywhere."""
+        found = await super().last(run_id)
+        if found is None and (span := await self._archive.span(run_id)) is not None:
+            found = await self.at(run_id, span[1])
+        return found
+
+    async def end(self, run_id: str) -> End:
+        """Where the log ends now, though its last entries be forgotten."""
+        last = await super().last(run_id)
+        if last is not None:
+            return End(last.cursor, over=last.type in TERMINAL)
+        seq, over = await self._archive.reach(run_id)
+        known = await self.at(run_id, seq)
+        return End(known.cursor if known else Cursor(seq, None if seq else 0), over=over)

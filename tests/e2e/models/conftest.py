@@ -1,0 +1,25 @@
+"""One provider server and one service that asks it, for all tests of models."""
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.e2e.models.playing import Providers, playing
+from tests.service import Service, running
+
+ANSWER_SECONDS = 5
+"""How long the service waits for an answer to begin: more than a busy machine needs, less than a test minds."""
+
+
+@pytest.fixture(scope="session")
+def providers() -> Generator[Providers]:
+    with playing() as providers:
+        yield providers
+
+
+@pytest.fixture(scope="session")
+def models(providers: Providers, tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
+    """A service whose OpenAI and Anthropic are `providers`."""
+    env = {**providers.env, "CODY_PROVIDER_ANSWER_SECONDS": str(ANSWER_SECONDS), "CODY_MAX_TURNS": "60"}
+    with running(tmp_path_factory.mktemp("models"), env) as service:
+        yield service

@@ -1,0 +1,17 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cody.agents.keepers import Keepers
+from fixtures.providers.server import ProviderServer
+from tests.integration.agents.claude_code.claude_bench import ClaudeBench
+
+
+@pytest.fixture
+async def claude(keepers: Keepers, tmp_path: Path) -> AsyncIterator[ClaudeBench]:
+    root, home = tmp_path / "work", tmp_path / "home"
+    root.mkdir()
+    home.mkdir()
+    async with ProviderServer() as server:
+        yield ClaudeBench(server, keepers, root, home)
