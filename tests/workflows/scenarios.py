@@ -1,9 +1,13 @@
 """What happens to a run, a function each: driven on a live stack, recorded as a history, and replayed."""
 
+import json
 import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from fixtures.providers import wire
+from fixtures.providers.scenario import Scenario as Play
+from fixtures.providers.server import ProviderServer
 from tests.parts import until
 from tests.workflows.stack import Stack
 
@@ -89,6 +93,22 @@ async def failed_and_retried(stack: Stack) -> str:
     return run
 
 
+async def told_to_wait(stack: Stack) -> str:
+    """A turn whose provider says when to come again, which is later than the back-off would be."""
+    refusal = json.dumps({"error": {"code": "rate_limit_exceeded", "type": "requests", "message": "Slow down."}})
+    whole = wire.openai_answer("m", "resp_1", [wire.openai_message_item("msg_1", "Well.")], wire.openai_usage(1, 1))
+    steps = [{"status": 429, "headers": {"retry-after": "3"}, "chunks": [refusal]}, {"chunks": list(whole)}]
+    scenario = {"provider": "openai", "model": "m", "prompt": "", "steps": steps, "expected_response": {}}
+    async with ProviderServer() as server:
+        session = server.play(Play.model_validate(scenario))
+        env = {"OPENAI_BASE_URL": session.openai_base_url, "OPENAI_API_KEY": "none"}
+        agent = {"kind": "openai", "model": "m", "tools": []}
+        run = await stack.start_agent(agent, prompt="Go on.", env=env, max_turns=1)
+        await stack.reaches(run, "completed")
+        session.check()
+    return run
+
+
 async def continued_as_new(stack: Stack) -> str:
     """More turns than one history takes, with a signal that arrives on the way."""
     run = await stack.start("true", max_turns=12)
@@ -108,6 +128,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         paused_before_it_was_seen,
         cancelled_in_temporal,
         failed_and_retried,
+        told_to_wait,
         continued_as_new,
     )
 }

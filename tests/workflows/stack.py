@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -89,9 +89,13 @@ class Stack:
 
     async def start(self, script: str, **options: object) -> str:
         """Start a run of `bash -c script` in a directory of its own."""
+        return await self.start_agent({"kind": "command", "command": ["bash", "-c", script]}, **options)
+
+    async def start_agent(self, agent: Mapping[str, object], **options: object) -> str:
+        """Start a run of this agent in a directory of its own."""
         place = self.folder / f"work{len(list(self.folder.iterdir()))}"
         place.mkdir()
-        body = {"agent": {"kind": "command", "command": ["bash", "-c", script]}, "working_dir": str(place), **options}
+        body = {"agent": agent, "working_dir": str(place), **options}
         run = await self.desk.accept(ContinuousRunRequest.model_validate_json(json.dumps(body)), Headers())
         return run.run_id
 

@@ -24,6 +24,10 @@ DECIDED = {
     "cancelled_while_paused": [*BEGUN[:1], "run_paused", "run_cancelling", "run_cancelled"],
     "paused_before_it_was_seen": [*BEGUN[:1], "run_paused", *TURN, "run_completed"],
     "failed_and_retried": [*BEGUN, *FAILED, *TURN, *FAILED, *FAILED, "run_failed"],
+    "told_to_wait": [
+        *BEGUN, *FAILED, "turn_started", "response_start", "item_start", "item_delta", "item_done", "usage_update",
+        "response_done", "turn_completed", "run_completed",
+    ],
     "continued_as_new": [*BEGUN, *TURN * 12, "run_completed"],
 }  # fmt: skip
 """Each scenario's events in order, but for those that a signal brings in at a moment of its own."""

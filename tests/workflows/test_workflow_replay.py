@@ -37,6 +37,12 @@ def test_a_run_that_continued_as_new_has_several_histories():
     assert len(list(HISTORIES.glob("continued_as_new.*.json"))) > 1
 
 
+def test_a_provider_is_not_asked_sooner_than_it_says():
+    events = json.loads((HISTORIES / "told_to_wait.1.json").read_text())["events"]
+    timers = [event["timerStartedEventAttributes"] for event in events if "timerStartedEventAttributes" in event]
+    assert [timer["startToFireTimeout"] for timer in timers] == ["3s"]
+
+
 def _without_the_record_of_the_end(events: list[dict[str, Any]]) -> None:
     """The run ends without having recorded its end: the workflow would have scheduled one more activity."""
     scheduled = [event for event in events if event["eventType"] == "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"]

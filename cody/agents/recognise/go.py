@@ -21,7 +21,7 @@ _PACKAGE = re.compile(
     r"(?:(?P<ok>ok)\s{2,}|FAIL\s+)(?P<name>\S+)(?:\s+(?:(?P<seconds>\d+\.\d+)s|\(cached\))"
     r"(?P<more>\s+coverage: .+?)?(?P<none>\s+\[no tests to run\])?|\s+\[(?:build|setup) failed\])"
 )
-_NO_TESTS = re.compile(r"\?\s+\S+\s+\[no test files\]")
+_NO_TESTS = re.compile(r"\?\s{2,}\S+\s+\[no test files\]")
 _JSON = ('{"Time":"', '{"Action":"')
 _HOW = {"PASS": "pass", "FAIL": "fail", "SKIP": "skip"}
 _ENDS = {"pass": Counts(passed=1), "fail": Counts(failed=1), "skip": Counts(skipped=1)}

@@ -22,7 +22,7 @@ _SKIPPED = frozenset({"skipped", "todo"})
 
 
 class Vitest(Runner):
-    """vitest. A run of which no test failed, but a file or something outside of the tests, has failures all the same."""
+    """vitest. A run in which no test failed, but a file or something outside of tests, has failures all the same."""
 
     command = "vitest"
     starts = ("RUN", "DEV", "Test Files", "Tests", "Errors", "Type Errors", "Duration", "No test files found")

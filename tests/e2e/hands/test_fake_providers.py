@@ -12,6 +12,7 @@ AGENTS = (
     {"kind": "openai", "model": "gpt-5-mini"},
     {"kind": "anthropic", "model": "claude-haiku-4.5"},
     {"kind": "codex", "model": "gpt-5-codex"},
+    {"kind": "codex"},  # its own choice of a model, which calls tools by code
     {"kind": "claude-code", "model": "claude-sonnet-4.5"},
 )
 
@@ -44,7 +45,7 @@ def turn(service: Service, agent: dict[str, str], place: Path) -> dict[str, Any]
     return service.http.get(accepted["links"]["responses"]).json()["responses"][0]
 
 
-@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent["kind"])
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: "-".join(agent.values()))
 def test_every_agent_looks_around_with_a_tool_and_answers(agent: dict[str, str], faked: Service):
     place = faked.workspace()
     (place / "found.txt").write_text("here\n")

@@ -1,6 +1,7 @@
 """Real outputs of the six runners give the events that their tables say, whatever pieces they come in."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ def recorded() -> list[Recorded]:
     """All rows of all tables."""
     found: list[Recorded] = []
     for runner in RUNNERS:
-        table = json.loads((TABLES / runner / f"{runner}.json").read_text(encoding="utf-8"))
+        table = json.loads((TABLES / f"{runner}.json").read_text(encoding="utf-8"))
         for row in table["runs"]:
             files = sorted((TABLES / runner).glob(f"{row['name']}.*.txt"))
             texts = {file.suffixes[-2][1:]: file.read_bytes().decode() for file in files}
@@ -61,7 +62,7 @@ def heard(pieces: list[tuple[str, str]]) -> list[Report]:
 def cut(text: str, places: list[int]) -> list[str]:
     """The text cut at places."""
     bounds = [0, *sorted({place for place in places if 0 < place < len(text)}), len(text)]
-    return [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 @each_recorded

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.providers.matching import differences, request_differences
+from fixtures.providers.matching import differences, request_differences, tool_names
 from fixtures.providers.scenario import Expect
 from fixtures.providers.talk import Talk, talk_of
 
@@ -85,6 +85,14 @@ def test_every_part_of_an_expectation_counts():
     assert request_differences(expect, good, {"x-key": "k"}) == []
     bad = {"model": "n", "tools": None, "messages": [], "stream": False, "temperature": 1}
     assert len(request_differences(expect, bad, {})) == 7
+
+
+def test_tools_are_found_wherever_they_are_offered():
+    inner = {"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}
+    later = {"type": "additional_tools", "role": "developer", "tools": [inner]}
+    body = {"tools": [{"type": "web_search"}, {"type": "function", "name": "shell"}], "input": [later]}
+    assert tool_names(body) == ["web_search", "shell", "exec"]
+    assert tool_names({"tools": None}) == []
 
 
 CALL = {"type": "function_call", "call_id": "c", "name": "shell", "arguments": "{}"}

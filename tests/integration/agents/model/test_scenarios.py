@@ -19,6 +19,7 @@ from fixtures.providers.server import ProviderServer
 from tests.unit.agents.model.model_bench import Log, connected, make_job, take_turn
 
 ITEMS = TypeAdapter(tuple[Item, ...])
+SHORT, LONG = Patience(answer_seconds=0.3, silence_seconds=0.3), Patience(answer_seconds=20.0, silence_seconds=20.0)
 AGENT = TypeAdapter[Agent](Agent)
 
 
@@ -62,7 +63,7 @@ async def test_a_scenario_comes_to_its_expected_response(name: str, keepers: Kee
             connection=connected(
                 session.openai_base_url if scenario.provider == "openai" else session.anthropic_base_url
             ),
-            patience=Patience(answer_seconds=1.0, silence_seconds=1.0),
+            patience=SHORT if (expected.error or {}).get("code") == "provider_timeout" else LONG,
             thread=earlier(scenario),
         )
         session.release()

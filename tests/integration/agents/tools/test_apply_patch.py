@@ -64,6 +64,15 @@ async def test_later_changes_see_what_earlier_ones_made(tools: Tools) -> None:
     assert tools.bench.heard.types() == ["file_written", "file_deleted"]
 
 
+async def test_a_file_that_is_there_gives_way_to_one_that_is_added_or_moved_there(tools: Tools) -> None:
+    root = tools.bench.root
+    for name in "abc":
+        (root / name).write_text(f"{name}\n")
+    output = await tools.patch("*** Add File: a", "+new", "*** Update File: b", "*** Move to: c", "@@", "-b", "+moved")
+    assert output.success, output.text
+    assert [(name, (root / name).read_text()) for name in inside(root)] == [("a", "new\n"), ("c", "moved\n")]
+
+
 @pytest.mark.parametrize(
     ("last", "told"),
     [
@@ -71,10 +80,8 @@ async def test_later_changes_see_what_earlier_ones_made(tools: Tools) -> None:
         (["*** Update File: nothing", "-x"], "nothing does not exist"),
         (["*** Delete File: nothing"], "nothing does not exist"),
         (["*** Delete File: folder"], "folder is a directory"),
-        (["*** Add File: b", "+x"], "b exists already"),
         (["*** Add File: folder", "+x"], "folder is a directory"),
         (["*** Add File: b/c", "+x"], "b/c: Not a directory"),
-        (["*** Update File: a", "*** Move to: b"], "b exists already"),
         (["*** Add File: " + "x" * 300, "+x"], "File name too long"),
         (["*** Add File: n/" + "x" * 250 + "/" + "y" * 300, "+x"], "File name too long"),
         # These two only fail when others are in their places already.
