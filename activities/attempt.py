@@ -233,7 +233,9 @@ class Attempt:
         done = ResponseDone(
             response_id=self._response_id, status="complete", usage=result.usage, finish_reason=result.finish_reason
         )
-        going_on = not verdict.detected and self._request.max_turns != self._task.turn
+        going_on = not (
+            verdict.detected or self._request.max_turns == self._task.turn or self._has_used_up_its_budget(result)
+        )
         report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict)
         report = _told(report, result)
         completed = TurnCompleted(usage=result.usage, should_continue=going_on)
@@ -241,6 +243,12 @@ class Attempt:
         self._sink.say("response_done", done)
         self._sink.say("turn_completed", completed)
         return report
+
+    def _has_used_up_its_budget(self, result: Result) -> bool:
+        """As the workflow will judge a moment later, by the projector's figures."""
+        tokens = self._task.tokens + (result.usage.total_tokens if result.usage else 0)
+        worked_ms = now_ms() - self._task.started_at - self._task.paused_ms
+        return self._request.budget.is_used_up(tokens, worked_ms / 1000)
 
     async def _keep(self, report: t.TurnReport, words: Mapping[str, Payload]) -> None:
         """Keep the report, so that no later attempt does the turn again: it would only have to say the last words."""

@@ -39,7 +39,7 @@ class TurnMemory:
             await self._store.turns.keep_carry(self._run.run_id, self._task.turn, self._attempt, carry)
 
     async def attempts(self) -> Sequence[Event[Payload]]:
-        """Events of earlier attempts at this turn, read anew each time."""
+        """Events of earlier attempts at this turn but for the deltas, read anew each time."""
         if self._attempt == 1:
             return ()
         first, ours = epoch_of(self._task.turn, 1), epoch_of(self._task.turn, self._attempt)
@@ -50,6 +50,8 @@ class TurnMemory:
             found += [
                 event
                 for entry in entries
-                if first <= entry.epoch < ours and (event := parse(entry.type, entry.event)).attempt
+                if first <= entry.epoch < ours
+                and entry.type != "item_delta"
+                and (event := parse(entry.type, entry.event)).attempt
             ]
         return found

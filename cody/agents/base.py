@@ -61,7 +61,7 @@ class Memory(Protocol):
         ...
 
     async def attempts(self) -> Sequence[Event[Payload]]:
-        """The events of this turn's earlier attempts, as they stand in the log."""
+        """The events of this turn's earlier attempts, as they stand in the log, but for the deltas of their items."""
         ...
 
 

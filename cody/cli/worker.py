@@ -107,7 +107,7 @@ def make_workers(
     cached_workflows: int = 1000,
 ) -> list[Worker]:
     """One worker a queue, so that a full house of agents never starves the record."""
-    log, grace = Log(redis), settings.cody_kill_grace_seconds
+    log, grace = WholeLog(redis, store.archive), settings.cody_kill_grace_seconds
     parts = Parts(
         store=store,
         log=log,
@@ -131,6 +131,8 @@ def make_workers(
             activities=[RecordActivity(store, log).record, EndActivity(store, log, grace).end_turn],
             workflow_runner=runner,
             max_cached_workflows=cached_workflows,
+            # After a worker's death its runs go on elsewhere: they wait so long for it to come back to what it knows.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
             workflow_task_executor=ThreadPoolExecutor(4),
             **shared,
         ),

@@ -5,6 +5,7 @@ from pathlib import Path
 from activities.memory import TurnMemory
 from cody.contract import tasks as t
 from cody.contract.events import encode
+from cody.contract.payloads import FileRead
 from cody.store import NewRun, Store
 from cody.stream.log import Log
 from tests.integration.store.store_bench import AT, a_run, a_single, begin, change, row
@@ -22,17 +23,22 @@ async def lifecycle(log: Log, run_id: str, number: int, type_: str) -> None:
     assert done.outcome == "ok"
 
 
-async def deltas(log: Log, run_id: str, count: int, turn: int, attempt: int) -> None:
+async def words(log: Log, run_id: str, count: int, turn: int, attempt: int) -> None:
+    """As many events, and a delta before each hundredth."""
     who = speaker(run_id, turn, attempt)
-    said = [("item_delta", encode(who, number, "item_delta", AT, text("x"))) for number in range(1, count + 1)]
+    said: list[tuple[str, bytes]] = []
+    for number in range(count):
+        if number % 100 == 0:
+            said.append(("item_delta", encode(who, len(said) + 1, "item_delta", AT, text("x"))))
+        said.append(("file_read", encode(who, len(said) + 1, "file_read", AT, FileRead(path="x"))))
     done = await log.append(run_id, who.epoch, 1, said)
-    assert (done.outcome, done.count) == ("ok", count)
+    assert (done.outcome, done.count) == ("ok", len(said))
 
 
 async def test_a_first_attempt_has_no_earlier_ones(store: Store, log: Log) -> None:
     new = a_run()
     await begin(store, new)
-    await deltas(log, new.run_id, 2, turn=1, attempt=1)
+    await words(log, new.run_id, 2, turn=1, attempt=1)
     assert await (await memory(store, log, new)).attempts() == ()
 
 
@@ -40,13 +46,13 @@ async def test_a_later_attempt_reads_what_the_earlier_ones_of_its_turn_said(stor
     new = a_run()
     await begin(store, new)
     await lifecycle(log, new.run_id, 1, "run_queued")
-    await deltas(log, new.run_id, 2, turn=1, attempt=1)
-    await deltas(log, new.run_id, 2500, turn=2, attempt=1)
+    await words(log, new.run_id, 2, turn=1, attempt=1)
+    await words(log, new.run_id, 2500, turn=2, attempt=1)
     await lifecycle(log, new.run_id, 2, "run_pausing")
-    await deltas(log, new.run_id, 10, turn=2, attempt=2)
-    await deltas(log, new.run_id, 1, turn=2, attempt=3)
+    await words(log, new.run_id, 10, turn=2, attempt=2)
+    await words(log, new.run_id, 1, turn=2, attempt=3)
 
-    for after in (0, 3):  # from the log's beginning, or from the turn's
+    for after in (0, 4):  # from the log's beginning, or from the turn's
         third = await memory(store, log, new, turn=2, attempt=3, after=after)
         for _ in range(2):
             told = [(event.turn, event.attempt) for event in await third.attempts()]
