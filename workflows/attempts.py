@@ -66,6 +66,8 @@ class Attempts:
             turn_attempts=state.limits.turn_attempts,
             applied_control=state.applied_control,
             started_at=state.started_at or now_ms(),
+            paused_ms=state.paused_ms,
+            tokens=state.tokens,
             after=state.turn_after,
             carry=state.carry,
         )

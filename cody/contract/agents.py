@@ -14,6 +14,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=200)]
 
 BuiltinTool = Literal["read_file", "write_file", "list_dir", "apply_patch", "shell"]
 
+MaxSteps = Annotated[int, Field(ge=1, le=1000, description="The most answers of the model in one turn.")]
+
 
 class CommandAgent(RequestModel):
     """Any command; it gets the prompt on stdin."""
@@ -71,7 +73,7 @@ class OpenAIAgent(RequestModel):
     model: Name
     instructions: Text | None = None
     tools: list[BuiltinTool] | None = None
-    max_steps: Annotated[int, Field(ge=1, le=1000)] = 100
+    max_steps: MaxSteps = 100
 
     @property
     def model_name(self) -> str:
@@ -87,7 +89,7 @@ class AnthropicAgent(RequestModel):
     instructions: Text | None = None
     thinking_budget: Annotated[int, Field(ge=1024)] | None = None
     tools: list[BuiltinTool] | None = None
-    max_steps: Annotated[int, Field(ge=1, le=1000)] = 100
+    max_steps: MaxSteps = 100
 
     @property
     def model_name(self) -> str:

@@ -76,6 +76,11 @@ class Budget(RequestModel):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_duration_seconds: PositiveSeconds | None = None
 
+    def is_used_up(self, tokens: int, worked_seconds: float) -> bool:
+        """Whether a run that has used so much, its pauses not counted, is over."""
+        over_tokens = self.max_tokens is not None and tokens >= self.max_tokens
+        return over_tokens or (self.max_duration_seconds is not None and worked_seconds >= self.max_duration_seconds)
+
 
 NOBODYS_WORK = (".git/**", ".cody/**", "**/.venv/**", "**/node_modules/**", "**/__pycache__/**", "**/.*_cache/**")
 """Where tools keep things for themselves, Cody's own data among them: not watched unless a request says otherwise."""

@@ -123,6 +123,9 @@ class TurnTask(Model):
     turn_attempts: int
     applied_control: int
     started_at: Millis
+    paused_ms: int = 0
+    tokens: int = 0
+    """Of the run so far."""
     after: int = 0
     """SEQ after which everything of the turn stands."""
     carry: dict[str, Any] = Field(default_factory=dict[str, Any])

@@ -78,7 +78,6 @@ class _Turn:
             await self._leave(LEAVE_SECONDS)
             if resuming and self._messages.session is None and _is_session_gone(str(error)):
                 raise SessionGone from error
-            self._messages.abandon("Claude Code ended")
             return self._end(error=ErrorInfo(code=AGENT_EXIT, message=str(error), retryable=True))
         await self._leave(LEAVE_SECONDS)
         return self._judged()
@@ -114,15 +113,14 @@ class _Turn:
 
     async def _stop(self, reading: "asyncio.Task[None]", silence: str | None) -> End:
         """Interrupt it, because that was asked for or because of a `silence`, and let it write its session."""
-        self._messages.stop("interrupted" if silence is None else "the provider was silent")
+        error = None if silence is None else late(silence).error
+        self._messages.stop(error)
         interrupting = asyncio.create_task(self._ask_to_stop())
         await asyncio.wait((reading,), timeout=INTERRUPT_SECONDS)
         interrupting.cancel()
         reading.cancel()
         await self._leave(INTERRUPT_SECONDS)
-        if silence is not None:
-            return self._end(error=late(silence).error)
-        return self._end(interrupted=True)
+        return self._end(error=error, interrupted=error is None)
 
     async def _ask_to_stop(self) -> None:
         try:
@@ -138,7 +136,6 @@ class _Turn:
         """The end that its result is."""
         result = self._messages.result
         if result is None:
-            self._messages.abandon("Claude Code ended")
             message = "Claude Code ended before its turn did"
             return self._end(error=ErrorInfo(code=AGENT_EXIT, message=message, retryable=True))
         reason = str(result.get("stop_reason") or "end_turn")
@@ -147,6 +144,8 @@ class _Turn:
         return self._end(finish_reason=FINISH_REASONS.get(reason, reason))
 
     def _end(self, *, error: ErrorInfo | None = None, interrupted: bool = False, finish_reason: str = "stop") -> End:
+        if error is not None:
+            self._messages.stop(error)
         session = self._messages.session or self._order.carry.get(SESSION)
         return End(
             error=error,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, cast
 
 from cody.agents.model.items import Items
+from cody.contract.errors import ErrorInfo
 from cody.contract.items import FunctionCallItem, FunctionCallOutputItem, Item, MessageItem, ReasoningItem
 from cody.contract.payloads import Payload
 
@@ -19,6 +20,7 @@ BlockType = Literal["message", "reasoning", "function_call"]
 TYPES: Final[Mapping[str, BlockType]] = {
     "text": "message",
     "thinking": "reasoning",
+    "redacted_thinking": "reasoning",
     "tool_use": "function_call",
 }
 TEXTS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -110,6 +112,11 @@ class Blocks:
         """The message has ended properly, and so have its blocks."""
         for index in list(self._open):
             self._finish(index)
+
+    def fail(self, error: ErrorInfo) -> None:
+        """What is under way will not be finished, by what the turn failed of."""
+        self._items.fail_open(error)
+        self._open.clear()
 
     def abandon(self, reason: str) -> bool:
         """What is under way will not be finished; whether there was anything."""

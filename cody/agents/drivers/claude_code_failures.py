@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cody.agents.model.failures import broke_off, cut, malformed, refused, unreachable
-from cody.contract.errors import ErrorInfo
+from cody.contract.errors import STREAM_SEQUENCE, ErrorInfo
 
 CODES: Final[Mapping[int, str]] = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
@@ -44,6 +44,8 @@ def failure(result: Mapping[str, Any], kind: str | None, *, answering: bool) -> 
     if result.get("api_error") == "connection_failed" or _is_connection(message):
         lost = answering or "was lost" in message
         return (cut(message) if lost else unreachable(message)).error
+    if "Content block" in message:
+        return ErrorInfo(code=STREAM_SEQUENCE, message=message, retryable=True)
     if "JSON" in message and subtype == "success":
         return malformed(message).error
     if subtype != "success":

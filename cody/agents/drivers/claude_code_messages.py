@@ -5,8 +5,8 @@ streamed arguments, and the tools' answers. What a subagent says belongs to the 
 its report: its messages are no items, but the files that its tools read and write are told.
 
 A block is kept once its `assistant` message came, or the message it is in has ended properly. When the API's stream
-dies, Claude Code abandons the block that was under way (its `content_block_stop` comes without either) and goes on by a
-new message; that block is cancelled.
+dies, Claude Code abandons the block that was under way (its `content_block_stop` comes without either). If it goes on
+by a new message that block is cancelled, with a warning; if the turn fails of it, it ends with the turn's error.
 """
 
 from pathlib import Path
@@ -15,13 +15,12 @@ from typing import Final, Literal, cast
 from cody.agents.drivers.claude_code_blocks import Blocks, Raw, Voice, text_of
 from cody.agents.drivers.claude_code_tools import ToolReports
 from cody.agents.drivers.claude_code_usage import TurnUsage
-from cody.contract.errors import PERMISSION_DENIED, PROVIDER_CUT, PROVIDER_RETRY
+from cody.contract.errors import PERMISSION_DENIED, PROVIDER_CUT, PROVIDER_RETRY, ErrorInfo
 from cody.contract.payloads import UsageUpdate, Warned
 
 Phase = Literal["asked", "answering", "working"]
 """What is waited for: the first sign of an answer, more of it, or tools."""
 
-BROKE_OFF: Final = "the provider's stream broke off"
 SYNTHETIC: Final = "<synthetic>"
 """The model of messages that Claude Code made itself."""
 
@@ -62,15 +61,13 @@ class Messages:
         elif type_ == "system":
             self._system(raw)
 
-    def stop(self, reason: str) -> None:
-        """The turn is interrupted: nothing is told any more but its usage."""
+    def stop(self, error: ErrorInfo | None = None) -> None:
+        """The turn is interrupted, or has failed: nothing is told any more but its usage."""
         self._stopped = True
-        self._blocks.abandon(reason)
-
-    def abandon(self, reason: str) -> None:
-        """What is under way will not be finished."""
-        if self._blocks.abandon(reason):
-            self._doubt = f"the answer {self._blocks.message_id} broke off"
+        if error is None:
+            self._blocks.abandon("interrupted")
+        else:
+            self._blocks.fail(error)
 
     # By the type of message.
 
@@ -96,7 +93,6 @@ class Messages:
             self.phase = "answering"
         match event["type"]:
             case "message_start":
-                self.abandon(BROKE_OFF)
                 self._go_on()
                 message = event["message"]
                 self._blocks.message_id = str(message["id"])
@@ -109,8 +105,6 @@ class Messages:
                 self._blocks.finish()
                 self.usage.ended(event.get("usage") or {})
                 self._tell_usage()
-            case "message_stop":
-                self.abandon(BROKE_OFF)
             case _:
                 pass
 
@@ -127,7 +121,6 @@ class Messages:
             return
         message_id = str(message["id"])
         if message_id != self._blocks.message_id:
-            self.abandon(BROKE_OFF)
             self._go_on()
         for block in blocks:
             self._blocks.whole(message_id, block)
@@ -150,10 +143,7 @@ class Messages:
         self.usage.settled(raw)
         if self.usage.total != before:
             self._tell_usage()
-        if self._stopped:
-            return
-        self.abandon(BROKE_OFF)
-        if not raw.get("is_error"):
+        if not self._stopped and not raw.get("is_error"):
             self._go_on()
 
     # Tools.
@@ -180,9 +170,12 @@ class Messages:
     # Words beside the items.
 
     def _go_on(self) -> None:
-        """Claude Code goes on after something went wrong, which therefore is a warning."""
-        if self._doubt is not None:
-            self._warn(PROVIDER_CUT, f"{self._doubt}; Claude Code goes on")
+        """Claude Code goes on: what went wrong before is a warning, and what was under way then is abandoned."""
+        said = self._doubt
+        if self._blocks.abandon("the provider's stream broke off"):
+            said = said or f"the answer {self._blocks.message_id} broke off"
+        if said is not None:
+            self._warn(PROVIDER_CUT, f"{said}; Claude Code goes on")
         self._doubt = self.kind = None
 
     def _tell_usage(self) -> None:

@@ -12,7 +12,6 @@ AGENTS = (
     {"kind": "openai", "model": "gpt-5-mini"},
     {"kind": "anthropic", "model": "claude-haiku-4.5"},
     {"kind": "codex", "model": "gpt-5-codex"},
-    {"kind": "codex"},  # its own choice of a model, which calls tools by code
     {"kind": "claude-code", "model": "claude-sonnet-4.5"},
 )
 
@@ -22,6 +21,7 @@ def faked(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
     root = tmp_path_factory.mktemp("faked")
     (root / "codex").mkdir()
     env = {
+        "HOME": str(root),  # a login shell reads no profile of the machine's
         "CODEX_HOME": str(root / "codex"),
         "CLAUDE_CONFIG_DIR": str(root / "claude"),
         # The option wins over what the user has set.
@@ -45,7 +45,7 @@ def turn(service: Service, agent: dict[str, str], place: Path) -> dict[str, Any]
     return service.http.get(accepted["links"]["responses"]).json()["responses"][0]
 
 
-@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: "-".join(agent.values()))
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent["kind"])
 def test_every_agent_looks_around_with_a_tool_and_answers(agent: dict[str, str], faked: Service):
     place = faked.workspace()
     (place / "found.txt").write_text("here\n")
@@ -56,6 +56,14 @@ def test_every_agent_looks_around_with_a_tool_and_answers(agent: dict[str, str],
     assert "found.txt" in items[2]["output"]
     assert "fake provider" in items[3]["content"]
     assert response["usage"] == {**response["usage"], "prompt_tokens": 240, "completion_tokens": 80}
+
+
+def test_codex_with_a_model_of_its_own_choice_looks_around_by_code(faked: Service):
+    place = faked.workspace()
+    (place / "found.txt").write_text("here\n")
+    items = turn(faked, {"kind": "codex"}, place)["output_items"]
+    assert any("found.txt" in item["output"] for item in items if item["type"] == "function_call_output")
+    assert "fake provider" in [item["content"] for item in items if item["type"] == "message"][-1]
 
 
 def test_the_welcome_says_that_providers_are_faked(faked: Service):

@@ -57,7 +57,10 @@ def test_a_budget_of_tokens_ends_the_run_after_its_turn(service: Service):
     script = """echo '{"__cody_event__": {"type": "token_usage", "inputTokens": 30, "outputTokens": 20}}'"""
     run = service.start(script, budget={"max_tokens": 100}, max_turns=None)
     snapshot = run.wait("completed")
-    assert check_ended(run)[-1]["payload"]["reason"] == "budget"
+    events = check_ended(run)
+    assert events[-1]["payload"]["reason"] == "budget"
+    going_on = [event["payload"]["should_continue"] for event in events if event["type"] == "turn_completed"]
+    assert going_on == [True] * (len(going_on) - 1) + [False]
     assert snapshot["stats"] == {"turns": 2, "tokens": 100, "prompt_tokens": 60, "completion_tokens": 40}
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.providers.matching import differences, request_differences, tool_names
@@ -13,14 +13,17 @@ from fixtures.providers.talk import Talk, talk_of
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda name: not name.startswith("$")), inner),
+    max_leaves=12,
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_everything_matches_itself(value: Any):
     assert differences(value, value) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1), st.data())
 def test_entries_between_the_expected_ones_do_not_matter(entries: list[int], data: st.DataObject):
     kept = data.draw(st.lists(st.sampled_from(range(len(entries))), unique=True).map(sorted))

@@ -155,12 +155,12 @@ class ClaudeBench:
         """A whole turn."""
         return await self.take(self.play(*steps), **changes)
 
-    async def run_past_hold(self, *steps: Any, **changes: Any) -> Turn:
-        """A whole turn; what its provider holds back comes when the text before it was told."""
+    async def run_past_hold(self, *steps: Any, item_id: str = "msg_1_0", **changes: Any) -> Turn:
+        """A whole turn; what its provider holds back comes when something of the item before it was told."""
         turn = self.play(*steps)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.take(turn, **changes))
-            await until(lambda: turn.heard.of("item_delta") and turn.session.requests, seconds=30)
+            await until(lambda: turn.heard.streamed(item_id), seconds=30)
             turn.session.release()
         return turn
 

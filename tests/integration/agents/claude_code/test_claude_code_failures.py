@@ -52,12 +52,12 @@ async def test_a_refused_request_is_an_error_with_the_providers_code(
     assert len(turn.session.requests) == (2 if status == 404 else 1)
 
 
-async def test_an_error_in_the_middle_of_an_answer_cancels_what_was_under_way(claude: ClaudeBench) -> None:
+async def test_an_error_in_the_middle_of_an_answer_is_that_of_the_item_under_way(claude: ClaudeBench) -> None:
     turn = await claude.run_past_hold({"chunks": [begin("msg_1"), *text(0, "Hel", "lo")[:2], HOLD, OVERLOADED]})
 
     assert turn.ended.error is not None
     assert (turn.ended.error.code, turn.ended.error.retryable) == ("overloaded_error", True)
-    assert [each.item_id for each in turn.heard.of("item_cancelled")] == ["msg_1_0"]
+    assert [(each.item_id, each.error) for each in turn.heard.of("item_error")] == [("msg_1_0", turn.ended.error)]
     assert turn.heard.open_items() == set()
 
 
@@ -68,7 +68,7 @@ async def test_an_answer_that_is_cut_fails_the_attempt(claude: ClaudeBench, kind
 
     assert turn.ended.error is not None
     assert (turn.ended.error.code, turn.ended.error.retryable) == ("provider_stream_cut", True)
-    assert [each.item_id for each in turn.heard.of("item_cancelled")] == ["msg_1_0"]
+    assert [(each.item_id, each.error) for each in turn.heard.of("item_error")] == [("msg_1_0", turn.ended.error)]
     assert turn.heard.open_items() == set()
     assert turn.heard.items() == []
 
@@ -76,7 +76,9 @@ async def test_an_answer_that_is_cut_fails_the_attempt(claude: ClaudeBench, kind
 async def test_an_answer_that_is_cut_after_a_finished_block_goes_on(claude: ClaudeBench) -> None:
     cut = [begin("msg_1", fresh=10), *thinking(0, "Hm."), *text(1, "Hel", "lo")[:2], HOLD]
     turn = await claude.run_past_hold(
-        {"chunks": cut, "fault": {"kind": "reset"}}, answer("msg_2", text(0, "Hello."), fresh=20, output=7)
+        {"chunks": cut, "fault": {"kind": "reset"}},
+        answer("msg_2", text(0, "Hello."), fresh=20, output=7),
+        item_id="msg_1_1",
     )
 
     assert turn.ended.error is None
@@ -134,6 +136,7 @@ async def test_a_provider_that_stops_in_the_middle_is_timed_out(claude: ClaudeBe
 
     assert turn.ended.error is not None
     assert turn.ended.error.code == "provider_timeout"
+    assert [each.item_id for each in turn.heard.of("item_error")] == ["msg_1_0"]
     assert turn.heard.open_items() == set()
     assert turn.ended.carry["claude_session"] == turn.heard.remembered["claude_session"]
 

@@ -23,7 +23,6 @@ from tests.integration.agents.codex.codex_bench import (
         (refusal(429, "insufficient_quota", type_="insufficient_quota"), "insufficient_quota", False),
         (refusal(500, None, type_="server_error"), "server_error", True),
         (refusal(503, None, type_="server_error"), "server_is_overloaded", True),
-        (refusal(502, None, type_="server_error"), "http_502", True),
         (refusal(400, None), "invalid_request_error", False),
         (refusal(400, "context_length_exceeded"), "context_length_exceeded", False),
         (refusal(401, "invalid_api_key"), "invalid_api_key", False),

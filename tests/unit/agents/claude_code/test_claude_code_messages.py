@@ -45,7 +45,7 @@ class Heard:
         return [(each.final_item.id, each.final_item.type) for each in self.of("item_done")]
 
     def open_items(self) -> set[str]:
-        ended = {each.item_id for type_ in ("item_done", "item_cancelled") for each in self.of(type_)}
+        ended = {each.item_id for type_ in ("item_done", "item_cancelled", "item_error") for each in self.of(type_)}
         return {each.item_id for each in self.of("item_start")} - ended
 
 
@@ -64,8 +64,10 @@ def told(name: str, root: Path = Path("/workspace/ws")) -> tuple[Messages, Heard
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECORDINGS.iterdir()))
 def test_every_item_ends_and_the_result_is_known(name: str) -> None:
     messages, heard = told(name)
-    assert heard.open_items() == set()
     assert messages.result is not None
+    if messages.result["is_error"]:
+        messages.stop(failure(messages.result, messages.kind, answering=messages.answer_began))
+    assert heard.open_items() == set()
     assert all(
         type_.startswith("item_") or type_ in ("usage_update", "warning") or "file_" in type_
         for type_, _ in heard.events
@@ -206,7 +208,7 @@ def test_what_comes_after_a_stop_is_not_told_but_counted() -> None:
     raws = recording("text")
     for raw in raws[:5]:
         messages.hear(raw)
-    messages.stop("interrupted")
+    messages.stop()
     before = len(heard.events)
     for raw in raws[5:]:
         messages.hear(raw)
@@ -227,6 +229,7 @@ def test_what_comes_after_a_stop_is_not_told_but_counted() -> None:
         ({"result": "Not logged in · Please run /login"}, "authentication_failed", "authentication_error", False),
         ({"result": "API Error: Unable to connect to API (ECONNREFUSED)"}, "unknown", "provider_unreachable", True),
         ({"result": "API Error: JSON Parse error: Expected '}'"}, "unknown", "provider_malformed", True),
+        ({"result": "API Error: Content block not found"}, "unknown", "stream_sequence_error", True),
         ({"result": "API Error: something new"}, "unknown", "api_error", True),
         ({"subtype": "error_during_execution"}, None, "error_during_execution", True),
         ({"subtype": "error_max_budget_usd", "errors": ["too dear"]}, None, "error_max_budget_usd", False),
