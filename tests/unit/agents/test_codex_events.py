@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cody.agents.base import OutputLimits
-from cody.agents.drivers.codex_events import Events
-from cody.agents.drivers.codex_transcript import Call, Output, Spoken, entry_of
+from cody.agents.drivers.codex.events import Events
+from cody.agents.drivers.codex.transcript import Call, Output, Spoken, entry_of
 from cody.contract.errors import ErrorInfo
 from cody.contract.payloads import Payload
 from cody.contract.usage import Usage

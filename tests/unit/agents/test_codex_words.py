@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cody.agents.drivers.codex_errors import failure, finish_reason, unreachable
-from cody.agents.drivers.codex_outputs import answer_of
-from cody.agents.drivers.codex_settings import thread_params, turn_params
-from cody.agents.drivers.codex_transcript import Call, Output, Transcript
+from cody.agents.drivers.codex.errors import failure, finish_reason, unreachable
+from cody.agents.drivers.codex.outputs import answer_of
+from cody.agents.drivers.codex.settings import thread_params, turn_params
+from cody.agents.drivers.codex.transcript import Call, Output, Transcript
 from cody.agents.drivers.speech import Order
 
 CUT = "stream disconnected before completion"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cody.agents.drivers.codex_ear import Told
+from cody.agents.drivers.codex.ear import Told
 from cody.agents.model.items import Items
 from cody.contract.errors import PROVIDER_MALFORMED
 from cody.contract.items import MessageItem, ReasoningItem

@@ -14,7 +14,7 @@ from openai_codex.client import CodexClient
 from openai_codex.models import JsonObject, Notification
 from pydantic import BaseModel, Field
 
-from cody.agents.drivers.codex_approvals import answer
+from cody.agents.drivers.codex.approvals import answer
 
 CLIENT = "cody"
 

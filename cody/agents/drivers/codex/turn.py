@@ -5,11 +5,11 @@ from pathlib import Path
 
 from openai_codex import CodexError, JsonRpcError
 
-from cody.agents.drivers import codex_settings as settings
-from cody.agents.drivers.codex_client import Codex
-from cody.agents.drivers.codex_events import Events
-from cody.agents.drivers.codex_listening import Listening
-from cody.agents.drivers.codex_transcript import Transcript
+from cody.agents.drivers.codex import settings
+from cody.agents.drivers.codex.client import Codex
+from cody.agents.drivers.codex.events import Events
+from cody.agents.drivers.codex.listening import Listening
+from cody.agents.drivers.codex.transcript import Transcript
 from cody.agents.drivers.program import Speech
 from cody.agents.drivers.speech import End, Order
 from cody.contract.errors import AGENT_EXIT, AGENT_UNAVAILABLE, SESSION_LOST, ErrorInfo
@@ -53,8 +53,9 @@ async def _turn(order: Order, speech: Speech, interrupt: asyncio.Event, codex: C
     transcript.mark()
     if interrupt.is_set():
         return End(interrupted=True, carry=order.carry)
+    prompt = order.prompt if THREAD in order.carry and lost is None else order.first_prompt
     try:
-        turn_id = await codex.begin(thread.id, order.prompt, settings.turn_params(order, user))
+        turn_id = await codex.begin(thread.id, prompt, settings.turn_params(order, user))
     except CodexError as error:
         return End(error=_broken(f"Codex did not begin the turn: {error}"), carry=order.carry)
     # Before its first turn a thread is nowhere written down, and nothing to go on with.

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cody.agents.drivers.codex_commands import Commands
-from cody.agents.drivers.codex_files import Files
-from cody.agents.drivers.codex_outputs import Answer, answer_of
-from cody.agents.drivers.codex_transcript import Call, Output
+from cody.agents.drivers.codex.commands import Commands
+from cody.agents.drivers.codex.files import Files
+from cody.agents.drivers.codex.outputs import Answer, answer_of
+from cody.agents.drivers.codex.transcript import Call, Output
 from cody.agents.model.items import Items
 from cody.contract.items import FunctionCallItem, FunctionCallOutputItem
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from openai_codex import CodexError
 
-from cody.agents.drivers.codex_client import Codex, Gone, Heard
-from cody.agents.drivers.codex_errors import failure, finish_reason
-from cody.agents.drivers.codex_events import Events
-from cody.agents.drivers.codex_transcript import PATIENCE_SECONDS, Call, Entry, Output, Spoken, Transcript
+from cody.agents.drivers.codex.client import Codex, Gone, Heard
+from cody.agents.drivers.codex.errors import failure, finish_reason
+from cody.agents.drivers.codex.events import Events
+from cody.agents.drivers.codex.transcript import PATIENCE_SECONDS, Call, Entry, Output, Spoken, Transcript
 from cody.agents.drivers.speech import End, Order
 from cody.contract.errors import AGENT_EXIT, PROVIDER_TIMEOUT, PROVIDER_UNREACHABLE, ErrorInfo
 

@@ -1,6 +1,6 @@
 """The commands that Codex runs: their live output, throttled over all of them, and the test runs in it."""
 
-from cody.agents.drivers.codex_ear import Told
+from cody.agents.drivers.codex.ear import Told
 from cody.agents.output import Throttle
 from cody.agents.recognise import Recogniser
 from cody.agents.reports import Report

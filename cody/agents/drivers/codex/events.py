@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from cody.agents.base import OutputLimits
-from cody.agents.drivers.codex_approvals import ASKED, asked
-from cody.agents.drivers.codex_calls import TOOLS, WORK, Calls
-from cody.agents.drivers.codex_commands import Commands
-from cody.agents.drivers.codex_ear import Told
-from cody.agents.drivers.codex_errors import unreachable
-from cody.agents.drivers.codex_files import Files
-from cody.agents.drivers.codex_outputs import answer_of
-from cody.agents.drivers.codex_texts import Texts
-from cody.agents.drivers.codex_transcript import Call, Entry, Output
-from cody.agents.drivers.codex_usage import Spent
+from cody.agents.drivers.codex.approvals import ASKED, asked
+from cody.agents.drivers.codex.calls import TOOLS, WORK, Calls
+from cody.agents.drivers.codex.commands import Commands
+from cody.agents.drivers.codex.ear import Told
+from cody.agents.drivers.codex.errors import unreachable
+from cody.agents.drivers.codex.files import Files
+from cody.agents.drivers.codex.outputs import answer_of
+from cody.agents.drivers.codex.texts import Texts
+from cody.agents.drivers.codex.transcript import Call, Entry, Output
+from cody.agents.drivers.codex.usage import Spent
 from cody.agents.model.items import Items
 from cody.agents.output import Throttle
 from cody.contract.errors import AGENT_WARNING, PERMISSION_DENIED, PROVIDER_RETRY, ErrorInfo

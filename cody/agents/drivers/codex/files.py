@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cody.agents.drivers.codex_ear import Told
+from cody.agents.drivers.codex.ear import Told
 from cody.contract.payloads import FileDeleted, FileWritten
 
 

@@ -12,7 +12,7 @@ SDK = frozenset({"openai_codex", "codex_cli_bin"})
 async def turn(order: Order, speech: Speech, interrupt: asyncio.Event) -> End:
     """Do the turn; without the SDK there is none."""
     try:
-        from cody.agents.drivers.codex_turn import take_turn  # the SDK is an extra
+        from cody.agents.drivers.codex.turn import take_turn  # the SDK is an extra
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in SDK:
             raise
