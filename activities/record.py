@@ -3,10 +3,13 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.end import EndActivity
+from activities.project import ProjectActivity
 from cody.contract import tasks as t
+from cody.contract.errors import WORKER_LOST, ErrorInfo
 from cody.contract.events import PAYLOADS, Speaker
 from cody.store import Overtaken, RunChange, Store
-from cody.stream.ends import Said, append_lifecycle, append_next
+from cody.stream.ends import AttemptOpen, Said, append_lifecycle, append_next
 from cody.stream.log import Log
 
 _LAST_VERSION = 2**53
@@ -16,9 +19,11 @@ _LAST_VERSION = 2**53
 class RecordActivity:
     """Run status and lifecycle events."""
 
-    def __init__(self, store: Store, log: Log) -> None:
+    def __init__(self, store: Store, log: Log, end: EndActivity, project: ProjectActivity) -> None:
         self._store = store
         self._log = log
+        self._end = end
+        self._project = project
 
     @activity.defn(name=t.RECORD)
     async def record(self, task: t.RecordTask) -> t.RecordReport:
@@ -43,9 +48,33 @@ class RecordActivity:
         events: list[Said] = [
             (said.type, said.at, PAYLOADS[said.type].model_validate(said.payload)) for said in task.said
         ]
-        if not task.first:
+        while True:
+            try:
+                await self._append(speaker, task.first, events)
+            except AttemptOpen:
+                await self._close_attempt(task)
+            else:
+                return t.RecordReport(last_control=run.last_control)
+
+    async def _append(self, speaker: Speaker, first: int, events: list[Said]) -> None:
+        if not first:
             for event in events:
                 await append_next(self._log, speaker, event)
         elif events:
-            await append_lifecycle(self._log, speaker, task.first, events)
-        return t.RecordReport(last_control=run.last_control)
+            await append_lifecycle(self._log, speaker, first, events)
+
+    async def _close_attempt(self, task: t.RecordTask) -> None:
+        """End what a worker that was frozen began after the run had settled its turn, and bring it into the documents.
+
+        The workflow knows nothing of that attempt, and the run's end has to be the last that a reader sees.
+        """
+        end = t.EndTask(run_id=task.run_id, turn=None, sweep=True)
+        if task.status == "cancelled":
+            end = end.model_copy(update={"reason": task.said[-1].payload["reason"]})
+        else:
+            lost = ErrorInfo(code=WORKER_LOST, message="the attempt was begun when the run had settled its turn")
+            end = end.model_copy(update={"error": task.error or lost})
+        ended = await self._end.end_turn(end)
+        await self._project.project_turn(
+            t.ProjectTask(run_id=task.run_id, turn=ended.turn, first_attempt=ended.attempt, after=0)
+        )

@@ -108,6 +108,7 @@ def make_workers(
 ) -> list[Worker]:
     """One worker a queue, so that a full house of agents never starves the record."""
     log, grace = WholeLog(redis, store.archive), settings.cody_kill_grace_seconds
+    end, project = EndActivity(store, log, grace), ProjectActivity(store, hub)
     parts = Parts(
         store=store,
         log=log,
@@ -128,7 +129,7 @@ def make_workers(
             client,
             task_queue=t.RUN_QUEUE,
             workflows=[ContinuousRun],
-            activities=[RecordActivity(store, log).record, EndActivity(store, log, grace).end_turn],
+            activities=[RecordActivity(store, log, end, project).record, end.end_turn],
             workflow_runner=runner,
             max_cached_workflows=cached_workflows,
             # After a worker's death its runs go on elsewhere: they wait so long for it to come back to what it knows.
@@ -146,7 +147,7 @@ def make_workers(
         Worker(
             client,
             task_queue=t.PROJECT_QUEUE,
-            activities=[ProjectActivity(store, hub).project_turn],
+            activities=[project.project_turn],
             max_concurrent_activities=2000,
             **shared,
         ),

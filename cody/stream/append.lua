@@ -10,6 +10,7 @@
 --   terminal  the run's end was written
 --   hole      this writer's numbers do not follow on what it appended before
 --   taken     this writer appended some of them before, and must not have
+--   open      the run's end was to be written, but the newest attempt has no end yet
 --
 -- The fence holds: seq (last SEQ), epoch (newest), number (last of the newest epoch), lifecycle (last of the run's own
 -- writer), ended (the epoch whose end was written), done (the turn that was completed last), terminal (1 when the run's
@@ -44,6 +45,8 @@ for place = from, count - 2 do
   if terminals[type] then return answer('terminal', 0) end
   if writer > 0 and ends[type] then return answer('ended', 0) end
 end
+-- Here and not by whoever writes it, as an attempt of a worker that was frozen may begin at any moment until then.
+if terminals[ARGV[2 + count * 2]] and writer == 0 and epoch > ended then return answer('open', 0) end
 
 if writer > epoch then epoch = writer end
 for place = from, count - 1 do

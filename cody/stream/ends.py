@@ -12,25 +12,37 @@ Said = tuple[str, Millis, Payload]
 """An event before it has a number: type, timestamp, payload."""
 
 
+class AttemptOpen(Exception):
+    """The run's end cannot be written yet: the newest attempt has begun and has no end."""
+
+
 async def append_lifecycle(log: Log, run: Speaker, first: int, events: Sequence[Said]) -> None:
     """Append the run's own events, numbered from `first` by the workflow; events that are there already are skipped.
 
-    Raises RuntimeError if the log refuses them, which only a run that already ended does.
+    Raises AttemptOpen if the run's end is among them and has to wait, and RuntimeError if the log refuses them
+    otherwise, which only a run that already ended does.
     """
     encoded = [(type_, encode(run, first + n, type_, at, payload)) for n, (type_, at, payload) in enumerate(events)]
     done = await log.append(run.run_id, 0, first, encoded)
+    if done.outcome == "open":
+        raise AttemptOpen(run.run_id)
     if done.outcome != "ok":
         raise RuntimeError(f"the log of {run.run_id} refused {[type_ for type_, _ in encoded]}: {done.outcome}")
 
 
 async def append_next(log: Log, run: Speaker, said: Said) -> None:
-    """Append one of the run's own events when the workflow that kept count is gone; nothing after the run's end."""
+    """Append one of the run's own events when the workflow that kept count is gone; nothing after the run's end.
+
+    Raises AttemptOpen if it is the run's end and has to wait.
+    """
     while True:
         fence = await log.fence(run.run_id)
         if fence.terminal:
             return
         event = encode(run, fence.lifecycle + 1, *said)
         done = await log.append(run.run_id, 0, fence.lifecycle + 1, [(said[0], event)])
+        if done.outcome == "open":
+            raise AttemptOpen(run.run_id)
         if done.count or done.outcome == "terminal":
             return
 

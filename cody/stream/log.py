@@ -12,7 +12,7 @@ from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 
-Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken"]
+Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken", "open"]
 
 _SCRIPT = (Path(__file__).parent / "append.lua").read_text()
 _SEAL = """

@@ -45,6 +45,9 @@ class Stage:
             await self._project()
 
     async def end(self) -> None:
+        await say(self.log, self.run_id, len(self.said) + 1, "turn_completed")
+        await self._know()
+        await self._project()
         who = speaker(self.run_id)
         await self.log.append(self.run_id, 0, 1, events(who, 1, ["run_completed"]))
         await self._know()
@@ -146,7 +149,7 @@ async def test_redis_lets_go_of_a_run_that_ended_but_remembers_that_it_did(stage
     assert 0 < await stage.log.redis.ttl(fence_key(stage.run_id)) <= BOOKS_SECONDS
     assert await stage.read() == stage.said
     zombie = speaker(stage.run_id, 1, 1)
-    late = await stage.log.append(stage.run_id, zombie.epoch, 11, events(zombie, 11, ["item_delta"]))
+    late = await stage.log.append(stage.run_id, zombie.epoch, 12, events(zombie, 12, ["item_delta"]))
     assert late.outcome == "terminal"
     assert await stage.store.archive.due(ANYTHING) == []
 

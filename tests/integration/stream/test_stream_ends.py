@@ -179,13 +179,13 @@ async def test_the_next_lifecycle_event_finds_its_own_number(log: Log) -> None:
     (queued, warned, failed) = changed("run_queued", "run_started", "run_failed")
 
     await append_next(log, run, queued)
-    await say(log, run_id, 1, "turn_started")
+    await say(log, run_id, 1, "turn_completed")
     await append_next(log, run, warned)
     await asyncio.gather(*(append_next(log, run, failed) for _ in range(5)))
     await append_next(log, run, warned)
 
-    assert await types(log, run_id) == ["run_queued", "turn_started", "run_started", "run_failed"]
-    assert [place(entry)[2] for entry in await whole(log, run_id) if entry.type != "turn_started"] == [1, 2, 3]
+    assert await types(log, run_id) == ["run_queued", "turn_completed", "run_started", "run_failed"]
+    assert [place(entry)[2] for entry in await whole(log, run_id) if entry.type != "turn_completed"] == [1, 2, 3]
 
 
 async def test_a_workflow_that_still_writes_makes_the_next_event_try_again(log: Log) -> None:

@@ -75,6 +75,8 @@ class Model:
                 return "terminal", 0
             if writer != RUN and type_ in ATTEMPT_ENDS:
                 return "ended", 0
+        if writer == RUN and new[-1][1] in TERMINAL and self.newest and not self.has_ended(self.newest):
+            return "open", 0
         epoch = max(self.newest, writer)
         self.log.extend(Written(epoch, writer, number, type_) for number, type_ in new)
         return "ok", len(new)

@@ -206,7 +206,7 @@ async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_s
 
 @pytest.mark.parametrize(
     ("types", "attempt", "outcome"),
-    [(["turn_started"], 2, "fenced"), (["turn_failed"], 1, "ended"), (["run_failed"], 0, "terminal")],
+    [(["turn_started"], 2, "fenced"), (["turn_failed"], 1, "ended"), (["turn_failed", "run_failed"], 1, "terminal")],
 )
 async def test_owner_and_waiters_notice_when_the_log_refuses_the_attempt(
     log: Log, types: list[str], attempt: int, outcome: str
@@ -216,9 +216,10 @@ async def test_owner_and_waiters_notice_when_the_log_refuses_the_attempt(
     work = asyncio.create_task(writer.run())
     emit(writer, "mine")
     await writer.flush()
-    who = speaker(run_id, 1, attempt) if attempt else speaker(run_id)
-    first = 2 if attempt == 1 else 1
-    await log.append(run_id, who.epoch, first, events(who, first, types))
+    who, first = speaker(run_id, 1, attempt), 2 if attempt == 1 else 1
+    await log.append(run_id, who.epoch, first, events(who, first, types[:1]))
+    if types[1:]:
+        await log.append(run_id, 0, 1, events(speaker(run_id), 1, types[1:]))
     before = [entry.cursor for entry in await whole(log, run_id)]
 
     emit(writer, "swallowed" if attempt == 1 else "too late", "too late")
