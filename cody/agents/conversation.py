@@ -13,8 +13,8 @@ MAX_CHARS = 100_000
 _MAX_CALL_CHARS = 300
 
 
-def with_conversation(earlier: Sequence[Exchange], prompt: str) -> str:
-    """The prompt behind what was asked and answered in the thread's earlier turns; the prompt alone if there are none.
+def as_text(earlier: Sequence[Exchange]) -> str:
+    """What to put before a prompt: all that was asked and answered in these turns, oldest first; "" for none.
 
     Of a turn it has the prompt, the messages and a line for each call of a tool, not the tools' output.
     """
@@ -27,7 +27,7 @@ def with_conversation(earlier: Sequence[Exchange], prompt: str) -> str:
             told.append(f"[{number} earlier {'turn is' if number == 1 else 'turns are'} left out]")
             break
         told.append(text)
-    return "\n\n".join([BEFORE, *reversed(told), NOW, prompt]) if told else prompt
+    return "\n\n".join([BEFORE, *reversed(told), NOW, ""]) if told else ""
 
 
 def _told(number: int, exchange: Exchange) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cody.agents.base import Job, Quiet, Result, Sink, begin
-from cody.agents.conversation import with_conversation
+from cody.agents.conversation import as_text
 from cody.agents.drivers.speech import End, Line, Order
 from cody.agents.keepers import Keepers
 from cody.agents.listening import Listening
@@ -41,7 +41,7 @@ class DrivenAgent:
                 [sys.executable, "-I", "-X", "utf8", "-m", self._module],
                 cwd=job.working_dir,
                 env={**job.env, **self._environment},
-                stdin=_order(job, await _prompt(job)),
+                stdin=_order(job, await _conversation(job)),
                 hold_stdin=True,
                 grace_seconds=job.kill_grace_seconds,
             )
@@ -55,15 +55,16 @@ class DrivenAgent:
             process.close()
 
 
-async def _prompt(job: Job) -> str:
-    """The turn's prompt; behind the conversation, where no session of the agent's own knows it."""
-    return job.prompt if job.carry else with_conversation(await job.memory.thread(), job.prompt)
+async def _conversation(job: Job) -> str:
+    """What a session that has to begin is told of the thread. A run's later turns have prompts that say all."""
+    return as_text(await job.memory.thread()) if job.turn == 1 else ""
 
 
-def _order(job: Job, prompt: str) -> bytes:
+def _order(job: Job, conversation: str) -> bytes:
     order = Order(
         agent=job.agent.model_dump(mode="json"),
-        prompt=prompt,
+        prompt=job.prompt,
+        conversation=conversation,
         attempt=job.attempt,
         response_id=job.response_id,
         carry=dict(job.carry),

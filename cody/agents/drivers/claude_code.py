@@ -64,7 +64,7 @@ class _Turn:
         """Until its result is there, or it is interrupted, or the provider is silent for too long."""
         from claude_agent_sdk import ClaudeSDKError
 
-        reading = asyncio.create_task(self._converse())
+        reading = asyncio.create_task(self._converse(self._order.prompt if resuming else self._order.first_prompt))
         asked = asyncio.create_task(self._interrupt.wait())
         silent = asyncio.create_task(self._until_silent())
         await asyncio.wait((reading, asked, silent), return_when=asyncio.FIRST_COMPLETED)
@@ -82,10 +82,10 @@ class _Turn:
         await self._leave(LEAVE_SECONDS)
         return self._judged()
 
-    async def _converse(self) -> None:
+    async def _converse(self, prompt: str) -> None:
         """Ask, and listen until the result."""
         await self._client.connect()
-        await self._client.query(self._order.prompt)
+        await self._client.query(prompt)
         self._heard()
         async for raw in self._client.raw():
             self._heard()

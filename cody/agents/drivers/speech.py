@@ -18,6 +18,8 @@ class Order(Model):
 
     agent: dict[str, Any]
     prompt: str
+    conversation: str = ""
+    """What stands before the prompt in a session that begins: what was said in the thread before."""
     attempt: int
     response_id: str
     carry: dict[str, Any] = Field(default_factory=dict[str, Any])
@@ -27,6 +29,11 @@ class Order(Model):
     silence_seconds: float
     max_output_bytes: int
     max_output_events_per_second: int
+
+    @property
+    def first_prompt(self) -> str:
+        """The prompt of a session that begins with it."""
+        return self.conversation + self.prompt
 
     @property
     def limits(self) -> OutputLimits:

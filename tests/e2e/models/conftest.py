@@ -1,6 +1,7 @@
 """One provider server and one service that asks it, for all tests of models."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,15 @@ def providers() -> Generator[Providers]:
 
 
 @pytest.fixture(scope="session")
-def models(providers: Providers, tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where agents keep their own sessions."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def models(providers: Providers, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
     """A service whose OpenAI and Anthropic are `providers`."""
     env = {**providers.env, "CODY_PROVIDER_ANSWER_SECONDS": str(ANSWER_SECONDS), "CODY_MAX_TURNS": "60"}
+    env["HOME"] = str(home)
     with running(tmp_path_factory.mktemp("models"), env) as service:
         yield service

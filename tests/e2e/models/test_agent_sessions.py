@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,19 @@ def test_what_another_agent_said_is_told_as_text(agent: dict[str, Any], thread: 
     assert [asked.index(each) for each in said] == sorted(asked.index(each) for each in said)
     asked = thread.turn(agent, "Sure?", "Quite.")
     assert [asked.count(each) for each in said] == [1] * len(said)
+
+
+@pytest.mark.parametrize("agent", [CODEX, CLAUDE], ids=["codex", "claude-code"])
+def test_a_session_that_is_gone_is_replaced_by_one_that_is_told_the_conversation(
+    agent: dict[str, Any], thread: Thread, home: Path
+):
+    thread.turn(agent, "Remember the fish.", "A herring it is.")
+    shutil.rmtree(home / (".codex/sessions" if agent is CODEX else ".claude/projects"))
+    asked = thread.turn(agent, "Which fish?", "The herring.")
+    assert BEFORE in asked
+    assert asked.index("Remember the fish.") < asked.index("A herring it is.") < asked.index("Which fish?")
+    asked = thread.turn(agent, "Sure?", "Quite.")
+    assert asked.count("Remember the fish.") == asked.count(BEFORE) == 1
 
 
 @pytest.mark.parametrize("agent", [CODEX, CLAUDE], ids=["codex", "claude-code"])

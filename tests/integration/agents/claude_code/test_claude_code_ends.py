@@ -97,7 +97,7 @@ async def test_a_turn_that_is_stopped_while_it_starts_is_quiet(claude: ClaudeBen
     assert await nothing_left(claude)
 
 
-async def test_claude_code_that_dies_fails_the_attempt_and_may_be_tried_again(claude: ClaudeBench) -> None:
+async def test_claude_code_that_dies_fails_the_attempt_and_the_next_one_goes_on(claude: ClaudeBench) -> None:
     turn = await claude.run(
         calls("msg_1", text(0, "I end myself."), tool(1, "toolu_1", "Bash", {"command": "kill -KILL $PPID"})),
         answer("msg_2", text(0, "Never said.")),
@@ -107,3 +107,8 @@ async def test_claude_code_that_dies_fails_the_attempt_and_may_be_tried_again(cl
     assert (turn.ended.error.code, turn.ended.error.retryable) == ("agent_exit", True)
     assert turn.heard.open_items() == set()
     assert await nothing_left(claude)
+
+    again = await claude.run(answer("msg_3", text(0, "Again.")), attempt=2, carry=turn.heard.remembered)
+    assert again.heard.contents() == ["Again."]
+    assert again.heard.warnings() == []
+    assert "I end myself." in str(again.session.requests[0].body["messages"])

@@ -31,7 +31,6 @@ OVERLOADED = event("error", error={"type": "overloaded_error", "message": "Overl
     [
         (400, "invalid_request_error", False),
         (401, "authentication_error", False),
-        (403, "permission_error", False),
         (404, "not_found_error", False),
         (429, "rate_limit_error", True),
         (500, "api_error", True),

@@ -5,7 +5,7 @@ import json
 from tests.integration.agents.claude_code.claude_bench import ClaudeBench, answer, calls, text, thinking, tool
 
 
-async def test_text_streams_as_a_message(claude: ClaudeBench) -> None:
+async def test_text_streams_as_a_message_and_cached_tokens_count_as_prompt_tokens(claude: ClaudeBench) -> None:
     turn = await claude.run(answer("msg_1", text(0, "Hel", "lo."), fresh=11, new=3, cached=40, output=9))
 
     assert turn.ended.error is None
@@ -15,17 +15,12 @@ async def test_text_streams_as_a_message(claude: ClaudeBench) -> None:
     assert turn.heard.streamed("msg_1_0") == "Hello."
     assert len([each for each in turn.heard.of("item_delta") if each.item_id == "msg_1_0"]) == 2
     assert bytes(turn.heard.raw).decode().strip() == "Hello."
-    turn.session.check()
-
-
-async def test_usage_counts_cached_tokens_as_prompt_tokens(claude: ClaudeBench) -> None:
-    turn = await claude.run(answer("msg_1", text(0, "x"), fresh=11, new=3, cached=40, output=9))
-
     assert turn.ended.usage is not None
     assert turn.ended.usage.model_dump(exclude_none=True) == {
         "prompt_tokens": 54, "completion_tokens": 9, "total_tokens": 63, "cached_tokens": 40,
     }  # fmt: skip
     assert turn.heard.of("usage_update")[-1].usage == turn.ended.usage
+    turn.session.check()
 
 
 async def test_thinking_is_a_reasoning_item_before_the_message(claude: ClaudeBench) -> None:
@@ -38,38 +33,35 @@ async def test_thinking_is_a_reasoning_item_before_the_message(claude: ClaudeBen
     assert turn.heard.streamed("msg_1_0") == "Let me think."
 
 
-async def test_a_command_is_a_call_and_its_output_with_its_exit(claude: ClaudeBench) -> None:
+async def test_commands_are_calls_and_outputs_with_their_exit_that_go_back_to_the_model(claude: ClaudeBench) -> None:
     good, bad = {"command": "echo made > made.txt; cat made.txt"}, {"command": "echo broken; exit 3"}
     turn = await claude.run(
-        calls("msg_1", text(0, "I run it."), tool(1, "toolu_1", "Bash", good), tool(2, "toolu_2", "Bash", bad)),
+        calls(
+            "msg_1",
+            text(0, "I run it."),
+            tool(1, "toolu_1", "Bash", good),
+            tool(2, "toolu_2", "Bash", bad),
+            tool(3, "toolu_3", "Nope", {"a": 1}),
+        ),
         answer("msg_2", text(0, "Done.")),
     )
 
     items = {item["id"]: item for item in turn.heard.items()}
-    assert set(items) == {"msg_1_0", "toolu_1", "toolu_1_output", "toolu_2", "toolu_2_output", "msg_2_0"}
+    assert set(items) == {
+        "msg_1_0", "toolu_1", "toolu_1_output", "toolu_2", "toolu_2_output", "toolu_3", "toolu_3_output", "msg_2_0",
+    }  # fmt: skip
     assert items["toolu_1"]["call_id"] == "toolu_1"
     assert items["toolu_1"]["name"] == "Bash"
     assert items["toolu_1"]["arguments"] == json.dumps(good) == turn.heard.streamed("toolu_1")
     assert (items["toolu_1_output"]["output"], items["toolu_1_output"]["success"]) == ("made", True)
     assert items["toolu_2_output"]["success"] is False
     assert "broken" in items["toolu_2_output"]["output"]
+    assert items["toolu_3_output"]["success"] is False
+    sent = json.dumps(turn.session.requests[1].body["messages"])
+    assert all(f'"tool_use_id": "toolu_{number}"' in sent for number in (1, 2, 3))
     assert turn.ended.error is None
     assert (claude.root / "made.txt").read_text() == "made\n"
     turn.session.check()
-
-
-async def test_the_answers_of_tools_go_back_to_the_model(claude: ClaudeBench) -> None:
-    turn = await claude.run(
-        calls("msg_1", tool(0, "toolu_1", "Bash", {"command": "echo one"}), tool(1, "toolu_2", "Nope", {"a": 1})),
-        answer("msg_2", text(0, "Done.")),
-    )
-
-    sent = json.dumps(turn.session.requests[1].body["messages"])
-    assert '"tool_use_id": "toolu_1"' in sent
-    assert '"tool_use_id": "toolu_2"' in sent
-    outputs = {item["call_id"]: item for item in turn.heard.items() if item["type"] == "function_call_output"}
-    assert outputs["toolu_1"]["output"] == "one"
-    assert outputs["toolu_2"]["success"] is False
 
 
 async def test_files_that_tools_write_and_read_are_told(claude: ClaudeBench) -> None:
