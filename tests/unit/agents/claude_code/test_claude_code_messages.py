@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cody.agents.drivers.claude_code_failures import failure
-from cody.agents.drivers.claude_code_messages import Messages
+from cody.agents.drivers.claude_code.failures import failure
+from cody.agents.drivers.claude_code.messages import Messages
 from cody.contract.payloads import Payload
 
 RECORDINGS = Path(__file__).parent / "recordings"

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cody.agents.drivers.claude_code_failures import failure
-from cody.agents.drivers.claude_code_messages import Messages
+from cody.agents.drivers.claude_code.failures import failure
+from cody.agents.drivers.claude_code.messages import Messages
 from cody.agents.drivers.program import Speech, run
 from cody.agents.drivers.speech import End, Order
 from cody.agents.model.failures import late
@@ -14,7 +14,7 @@ from cody.contract.errors import AGENT_EXIT, AGENT_UNAVAILABLE, SESSION_LOST, Er
 from cody.contract.payloads import Warned
 
 if TYPE_CHECKING:
-    from cody.agents.drivers.claude_code_client import Client
+    from cody.agents.drivers.claude_code.client import Client
 
 SESSION: Final = "claude_session"
 """In `carry`: the id of the agent's own session."""
@@ -35,7 +35,7 @@ class SessionGone(Exception):
 async def turn(order: Order, speech: Speech, interrupt: asyncio.Event) -> End:
     """Do the turn; when the session that it should go on with is gone, in a fresh one."""
     try:
-        from cody.agents.drivers.claude_code_client import client_for
+        from cody.agents.drivers.claude_code.client import client_for
     except ModuleNotFoundError as error:
         if not str(error.name).startswith("claude_agent_sdk"):
             raise

@@ -1,6 +1,6 @@
 """What Claude Code says, as the turn's events. Pure: raw messages of its `stream-json` output go in, events come out.
 
-The main conversation becomes items (see `claude_code_blocks`): text and thinking as they stream, tool calls with their
+The main conversation becomes items (see `blocks`): text and thinking as they stream, tool calls with their
 streamed arguments, and the tools' answers. What a subagent says belongs to the call that started it, whose answer is
 its report: its messages are no items, but the files that its tools read and write are told.
 
@@ -12,9 +12,9 @@ by a new message that block is cancelled, with a warning; if the turn fails of i
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from cody.agents.drivers.claude_code_blocks import Blocks, Raw, Voice, text_of
-from cody.agents.drivers.claude_code_tools import ToolReports
-from cody.agents.drivers.claude_code_usage import TurnUsage
+from cody.agents.drivers.claude_code.blocks import Blocks, Raw, Voice, text_of
+from cody.agents.drivers.claude_code.tools import ToolReports
+from cody.agents.drivers.claude_code.usage import TurnUsage
 from cody.contract.errors import PERMISSION_DENIED, PROVIDER_CUT, PROVIDER_RETRY, ErrorInfo
 from cody.contract.payloads import UsageUpdate, Warned
 
