@@ -34,9 +34,7 @@ def is_done(project) -> bool:
 def test_three_turns_mend_it(project):
     summaries = []
     for number in (1, 2, 3):
-        began = time.monotonic()
         summaries.append(re.search(r"^.*passed.* in .*$", turn(project, number), re.MULTILINE)[0].split(" in ")[0])
-        assert time.monotonic() - began < 5
         assert is_done(project) is (number == 3)
     assert summaries == ["3 failed, 3 passed", "2 failed, 4 passed", "6 passed"]
 

@@ -153,7 +153,8 @@ async def test_a_tool_may_be_silent_for_longer_than_a_provider(claude: ClaudeBen
 def test_without_the_sdk_the_agent_is_unavailable() -> None:
     program = (
         "import sys; sys.modules['claude_agent_sdk'] = None\n"
-        "from cody.agents.drivers import claude_code, program\n"
+        "from cody.agents.drivers import program\n"
+        "from cody.agents.drivers.claude_code import __main__ as claude_code\n"
         "program.run(claude_code.turn)\n"
     )
     order = Order(
