@@ -4,7 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from cody.contract.errors import STREAM_SEQUENCE, ErrorInfo
-from cody.contract.items import FunctionCallItem, FunctionCallOutputItem, Item, ItemType
+from cody.contract.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    Item,
+    ItemType,
+    MessageItem,
+    ReasoningItem,
+)
 from cody.contract.payloads import ItemCancelled, ItemDelta, ItemDone, ItemFailed, ItemStart, Payload
 
 MAX_ID = 128
@@ -38,6 +45,7 @@ class Items:
         self._room = room
         self._places: dict[str, int] = {}
         self._open: dict[str, str] = {}
+        self._spoken: set[str] = set()
         self._looked_at = 0
         self.done_items: list[tuple[Item, Mapping[str, Any] | None]] = []
 
@@ -53,6 +61,7 @@ class Items:
         if key in self._open:
             raise OutOfOrder(f"item {key!r} began twice")
         item_id = self._open[key] = self._unique(wanted_id)
+        self._spoken.discard(key)
         self._sink.emit(
             "item_start",
             ItemStart(item_id=item_id, item_type=item_type, name=name, call_id=call_id, origin="agent"),
@@ -66,11 +75,17 @@ class Items:
     def delta(self, key: str, text: str) -> None:
         """More text (of arguments, for a function call)."""
         if text:
+            self._spoken.add(key)
             self._sink.emit("item_delta", ItemDelta(item_id=self._id(key), delta_content=text))
 
     def done(self, key: str, item: Item, replay: Mapping[str, Any] | None = None) -> Item:
-        """The whole item, under whatever id; gives it under the id that it has."""
+        """The whole item, under whatever id; gives it under the id that it has.
+
+        Some servers stream an item's frame and not its text: that is one delta then, so that who shows deltas has it.
+        """
         final = item.model_copy(update={"id": self._id(key)})
+        if key not in self._spoken:
+            self.delta(key, _text(final))
         del self._open[key]
         kept = dict(replay) if replay is not None else None
         self._sink.emit("item_done", ItemDone(item_id=final.id, final_item=final, replay=kept))
@@ -123,3 +138,12 @@ class Items:
             item_id = cleaned[: MAX_ID - len(suffix)] + suffix
         self._places[item_id] = len(self._places)
         return item_id
+
+
+def _text(item: Item) -> str:
+    """What an item's deltas add up to; the output of a call has none."""
+    match item:
+        case MessageItem(content=text) | ReasoningItem(content=text) | FunctionCallItem(arguments=text):
+            return text
+        case _:
+            return ""

@@ -53,9 +53,21 @@ def test_what_is_taken_is_in_the_order_of_the_starts(items: Items) -> None:
 def test_an_item_told_at_once_begins_with_what_it_is_called() -> None:
     heard = Heard()
     Items(heard).tell(FunctionCallItem(id="fc", name="shell", arguments="{}", call_id="call_1"))
-    (_, start), (_, done) = heard.events
+    (_, start), (_, delta), (_, done) = heard.events
     assert (start.item_type, start.name, start.call_id) == ("function_call", "shell", "call_1")
+    assert delta.delta_content == "{}"
     assert done.final_item.id == done.item_id == "fc"
+
+
+def test_text_that_was_not_streamed_is_one_delta_and_streamed_text_is_not_said_twice() -> None:
+    heard = Heard()
+    items = Items(heard)
+    for key, streamed in (("a", ""), ("b", "tex"), ("a", "")):
+        items.start(key, key, "message")
+        items.delta(key, streamed)
+        items.done(key, message("text"))
+    deltas = [(payload.item_id, payload.delta_content) for type_, payload in heard.events if type_ == "item_delta"]
+    assert deltas == [("a", "text"), ("b", "tex"), ("a_2", "text")]
 
 
 def test_what_is_open_fails_with_the_answer() -> None:
