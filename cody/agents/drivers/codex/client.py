@@ -5,9 +5,11 @@ answers "accept" to whatever is asked, and keeps warnings, and what concerns sub
 """
 
 import asyncio
+import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from openai_codex import CodexConfig, CodexError, InvalidParamsError, InvalidRequestError
 from openai_codex.client import CodexClient
@@ -15,8 +17,16 @@ from openai_codex.models import JsonObject, Notification
 from pydantic import BaseModel, Field
 
 from cody.agents.drivers.codex.approvals import answer
+from cody.agents.drivers.codex.events import SKIPPED
 
 CLIENT = "cody"
+LOG: Final = "codex_api::sse::responses=debug"
+"""What Codex is asked to log: it says nowhere else that it passed an event over (seen with 0.163)."""
+_UNREAD: Final = "Failed to parse SSE event"
+STARTS: Final = 3
+"""How often it is started: of several that make the files of a new home at once, one succeeds (seen with 0.163)."""
+_NOT_READY: Final = "failed to initialize"
+BETWEEN_STARTS_SECONDS: Final = 0.3
 
 
 class Heard(NamedTuple):
@@ -51,12 +61,27 @@ class _Config(BaseModel):
     config: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
+class _Log(deque[str]):
+    """The newest lines of Codex's log; tells of those about events that were skipped."""
+
+    def __init__(self, tell: Callable[[Heard], None]) -> None:
+        super().__init__(maxlen=400)
+        self._tell = tell
+
+    def append(self, line: str, /) -> None:
+        """One line more."""
+        super().append(line)
+        if _UNREAD in line:
+            self._tell(Heard(SKIPPED, {}))
+
+
 class _Client(CodexClient):
     """Lets every notification be heard in the order in which they come, whatever turn or thread they are about."""
 
     def __init__(self, config: CodexConfig, tell: Callable[[Heard], None]) -> None:
         self._tell = tell
         super().__init__(config, approval_handler=self._answer)
+        self._stderr_lines = _Log(tell)
 
     def _coerce_notification(self, method: str, params: object) -> Notification:
         told: object = params  # the test below would narrow it for what comes after it
@@ -74,13 +99,24 @@ class Codex:
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Heard | Gone] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._client = _Client(CodexConfig(client_name=CLIENT, client_title=CLIENT), self._put)
+        log = ",".join(filter(None, (os.environ.get("RUST_LOG", "error"), LOG)))
+        self._config = CodexConfig(client_name=CLIENT, client_title=CLIENT, env={"RUST_LOG": log})
+        self._client = _Client(self._config, self._put)
 
     async def start(self) -> None:
         """Start it; raises FileNotFoundError where the SDK came without its CLI."""
-        await asyncio.to_thread(self._client.start)
+        for left in reversed(range(STARTS)):
+            await asyncio.to_thread(self._client.start)
+            try:
+                await asyncio.to_thread(self._client.initialize)
+                break
+            except CodexError as error:
+                if not left or _NOT_READY not in str(error):
+                    raise
+            await asyncio.to_thread(self._client.close)
+            await asyncio.sleep(BETWEEN_STARTS_SECONDS)
+            self._client = _Client(self._config, self._put)
         threading.Thread(target=self._until_gone, daemon=True).start()
-        await asyncio.to_thread(self._client.initialize)
 
     async def config(self) -> Mapping[str, Any]:
         """The configuration of the user, as it holds in the working directory."""

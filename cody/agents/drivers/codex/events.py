@@ -17,10 +17,12 @@ from cody.agents.drivers.codex.transcript import Call, Entry, Output
 from cody.agents.drivers.codex.usage import Spent
 from cody.agents.model.items import Items
 from cody.agents.output import Throttle
-from cody.contract.errors import AGENT_WARNING, PERMISSION_DENIED, PROVIDER_RETRY, ErrorInfo
+from cody.contract.errors import AGENT_WARNING, PERMISSION_DENIED, PROVIDER_MALFORMED, PROVIDER_RETRY, ErrorInfo
 from cody.contract.payloads import UsageUpdate, Warned
 
 INTERRUPTED = "interrupted"
+SKIPPED = "cody/skipped"
+"""Heard, as if Codex notified of it, for each event of the provider's that Codex could not read and passed over."""
 TEXTS = frozenset({"agentMessage", "reasoning"})
 
 Params = Mapping[str, Any]
@@ -43,6 +45,7 @@ class Events:
         self.spent = Spent()
         self.turn: Params | None = None
         self.refused = 0
+        self._skipped = 0
         self._handlers: Mapping[str, Callable[[Params], None]] = {
             "item/started": self._started,
             "item/completed": self._completed,
@@ -64,6 +67,9 @@ class Events:
 
     def hear(self, method: str, params: Params) -> bool:
         """A notification or a request of Codex's. True if it is a sign of life of the model or of its tools."""
+        if method == SKIPPED:
+            self._skipped += 1
+            return False
         if method in ASKED:
             self._warn(PERMISSION_DENIED, asked(method, params))
             return False
@@ -103,6 +109,8 @@ class Events:
             self._items.fail_open(error)
         elif self.turn is not None and self.turn.get("status") == "completed":
             self._texts.finish()
+        if self._skipped and not self._texts.malformed:
+            self._warn(PROVIDER_MALFORMED, f"events of the provider's stream that could not be read: {self._skipped}")
         self._texts.abandon(INTERRUPTED)
         self.calls.close(INTERRUPTED if error is None else error.message)
         self.commands.close()

@@ -9,7 +9,7 @@ from openai_codex import CodexError
 
 from cody.agents.drivers.codex.client import Codex, Gone, Heard
 from cody.agents.drivers.codex.errors import failure, finish_reason
-from cody.agents.drivers.codex.events import Events
+from cody.agents.drivers.codex.events import SKIPPED, Events
 from cody.agents.drivers.codex.transcript import PATIENCE_SECONDS, Call, Entry, Output, Spoken, Transcript
 from cody.agents.drivers.speech import End, Order
 from cody.contract.errors import AGENT_EXIT, PROVIDER_TIMEOUT, PROVIDER_UNREACHABLE, ErrorInfo
@@ -125,9 +125,17 @@ class Listening:
         with contextlib.suppress(CodexError):  # it has ended by itself meanwhile, or Codex has: both are heard
             await self._codex.interrupt(*self._events.ids)
 
+    def _hear_of_skipped(self) -> None:
+        """Codex's log is not in step with its notifications."""
+        while not self._codex.heard.empty():
+            heard = self._codex.heard.get_nowait()
+            if isinstance(heard, Heard) and heard.method == SKIPPED:
+                self._events.hear(*heard)
+
     async def _ended(self) -> End:
         if await self._transcript.ended():
             self._read_along(at_once=True)
+        self._hear_of_skipped()
         turn = self._events.turn or {}
         error, reason = self._fault, "stop"
         if error is None and turn.get("status") == "failed":

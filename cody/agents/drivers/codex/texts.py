@@ -24,6 +24,8 @@ class Texts:
         self._parts: dict[str, tuple[str, int]] = {}
         self._said: dict[str, list[str]] = {}
         self.spoken: set[str] = set()
+        self.malformed = False
+        """Whether it was said that something could not be read."""
 
     def start(self, item: Mapping[str, Any]) -> None:
         """An item takes its place."""
@@ -86,5 +88,6 @@ class Texts:
         self._told.keep(text.rstrip("\n") + "\n")
 
     def _malformed(self, item_id: str) -> None:
+        self.malformed = True
         message = f"the provider's stream of {item_id} could not be read in part"
         self._told.emit("warning", Warned(code=PROVIDER_MALFORMED, message=message))

@@ -39,6 +39,11 @@ def test_without_the_sdk_the_turn_fails_and_says_how_to_get_it(tmp_path: Path) -
     assert end["carry"] == {"codex_thread": "kept"}
 
 
+async def test_turns_that_make_a_new_home_at_once_all_begin(codex: CodexBench) -> None:
+    turns = await asyncio.gather(*(codex.run(answer(message("msg_a", "Here."))) for _ in range(4)))
+    assert [turn.ended.error for turn in turns] == [None] * 4
+
+
 async def test_without_address_and_key_codex_uses_the_users_own_provider(codex: CodexBench) -> None:
     turn = codex.play(answer(message("msg_a", "from mine")))
     (codex.home / "codex" / "config.toml").write_text(

@@ -147,6 +147,15 @@ async def test_what_cannot_be_read_of_a_stream_is_a_warning(codex: CodexBench, b
     assert [item["content"] for item in turn.heard.items("message")] == ["Hello"]
 
 
+async def test_an_event_that_cannot_be_read_is_a_warning_also_where_no_text_is_lost(codex: CodexBench) -> None:
+    step = answer(message("msg_a", "Hel", "lo"))
+    step["chunks"].insert(3, step["chunks"][3].replace("{", "{{", 1))
+    turn = await codex.run(step)
+    assert turn.ended.error is None
+    assert turn.heard.warnings() == ["provider_malformed"]
+    assert [item["content"] for item in turn.heard.items("message")] == ["Hello"]
+
+
 async def test_a_delta_before_its_item_is_a_warning(codex: CodexBench) -> None:
     step = answer(message("msg_a", "Hel", "lo"))
     step["chunks"][1], step["chunks"][2] = step["chunks"][2], step["chunks"][1]
