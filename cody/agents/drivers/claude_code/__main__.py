@@ -25,6 +25,8 @@ LEAVE_SECONDS = 3.0
 LOOK_SECONDS = 0.2
 """How often it is looked at whether the tools still run."""
 FINISH_REASONS: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+TOO_LONG: Final = "max_output_tokens"
+"""The kind of an error that is none: the model may write no more. Another attempt would meet the same bound."""
 INSTALL = "the agent claude-code needs its SDK: pip install 'cody[claude-code]'"
 
 
@@ -139,6 +141,8 @@ class _Turn:
             message = "Claude Code ended before its turn did"
             return self._end(error=ErrorInfo(code=AGENT_EXIT, message=message, retryable=True))
         reason = str(result.get("stop_reason") or "end_turn")
+        if self._messages.kind == TOO_LONG:
+            return self._end(finish_reason=FINISH_REASONS["max_tokens"])
         if result.get("is_error") and reason != "refusal":
             return self._end(error=failure(result, self._messages.kind, answering=self._messages.answer_began))
         return self._end(finish_reason=FINISH_REASONS.get(reason, reason))

@@ -65,6 +65,7 @@ class Blocks:
         self._items = Items(voice)
         self._open: dict[int, _Block] = {}
         self._counted: dict[str, int] = {}
+        self._unanswered: dict[str, None] = {}
         self.message_id = ""
 
     def start(self, index: int, block: Raw) -> None:
@@ -126,8 +127,14 @@ class Blocks:
         self._open.clear()
         return found
 
+    def leave(self, reason: str) -> None:
+        """The turn is over: calls without an answer get none any more."""
+        for call_id in list(self._unanswered):
+            self.answered(call_id, reason, success=False)
+
     def answered(self, call_id: str, output: str, *, success: bool) -> None:
         """A tool has answered."""
+        self._unanswered.pop(call_id, None)
         key = f"{call_id}_output"
         self._items.start(key, key, "function_call_output", call_id=call_id)
         self._items.done(key, FunctionCallOutputItem(id=key, call_id=call_id, output=output, success=success))
@@ -148,6 +155,7 @@ class Blocks:
         if isinstance(item, MessageItem):
             self._voice.keep("\n")
         elif isinstance(item, FunctionCallItem):
+            self._unanswered[item.call_id] = None
             self._voice.keep(f"\n[{item.name}] {item.arguments}\n")
 
 

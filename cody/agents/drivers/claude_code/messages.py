@@ -21,6 +21,7 @@ from cody.contract.payloads import UsageUpdate, Warned
 Phase = Literal["asked", "answering", "working"]
 """What is waited for: the first sign of an answer, more of it, or tools."""
 
+INTERRUPTED: Final = "interrupted"
 SYNTHETIC: Final = "<synthetic>"
 """The model of messages that Claude Code made itself."""
 
@@ -65,9 +66,10 @@ class Messages:
         """The turn is interrupted, or has failed: nothing is told any more but its usage."""
         self._stopped = True
         if error is None:
-            self._blocks.abandon("interrupted")
+            self._blocks.abandon(INTERRUPTED)
         else:
             self._blocks.fail(error)
+        self._blocks.leave(INTERRUPTED if error is None else error.message)
 
     # By the type of message.
 

@@ -62,6 +62,9 @@ async def test_a_turn_that_is_stopped_amid_a_command_leaves_none_of_its_processe
     assert not alive(pid_in(stubborn))
     assert not alive(pid_in(shell))
     assert turn.heard.open_items() == set()
+    answers = [item for item in turn.heard.items() if item["type"] == "function_call_output"]
+    outputs = [(item["call_id"], item["output"], item["success"]) for item in answers]
+    assert outputs == [("toolu_1", "interrupted", False)]
     assert await nothing_left(claude)
 
 

@@ -51,6 +51,16 @@ async def test_a_refused_request_is_an_error_with_the_providers_code(
     assert len(turn.session.requests) == (2 if status == 404 else 1)
 
 
+async def test_a_model_that_may_write_no_more_has_ended_its_turn_by_length(claude: ClaudeBench) -> None:
+    step = answer("msg_1", text(0, "So far"), reason="max_tokens")
+    turn = await claude.run({**step, "times": None})
+
+    assert turn.ended.error is None
+    assert turn.ended.finish_reason == "length"
+    assert set(turn.heard.contents()) == {"So far"}
+    assert turn.heard.open_items() == set()
+
+
 async def test_an_error_in_the_middle_of_an_answer_is_that_of_the_item_under_way(claude: ClaudeBench) -> None:
     turn = await claude.run_past_hold({"chunks": [begin("msg_1"), *text(0, "Hel", "lo")[:2], HOLD, OVERLOADED]})
 
