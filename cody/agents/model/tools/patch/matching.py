@@ -39,29 +39,48 @@ class Lines:
         last = len(self._lines) - len(wanted)
         first = max(start, last) if at_end else start
         for level, reading in enumerate(READINGS):
-            lines = self._reading(level)
-            sought = [reading(line) for line in wanted]
-            for at in range(first, last + 1):
-                if lines[at] == sought[0] and lines[at : at + len(sought)] == sought:
-                    return at
+            place, same = _longest(self._reading(level), [reading(line) for line in wanted], first)
+            if same == len(wanted):
+                return place
         return None
 
     def closest(self, wanted: Sequence[str]) -> tuple[int, int]:
         """Where most of the first of the wanted lines stand, by the most lenient reading: the place, and how many."""
-        lines = self._reading(len(READINGS) - 1)
-        sought = [_plain(line) for line in wanted]
-        best = (0, 0)
-        for at, line in enumerate(lines):
-            if line != sought[0]:
-                continue
-            same = 1
-            while same < len(sought) and at + same < len(lines) and lines[at + same] == sought[same]:
-                same += 1
-            if same > best[1]:
-                best = (at, same)
-        return best
+        return _longest(self._reading(len(READINGS) - 1), [_plain(line) for line in wanted])
 
     def _reading(self, level: int) -> list[str]:
         if level not in self._read:
             self._read[level] = [READINGS[level](line) for line in self._lines]
         return self._read[level]
+
+
+def _longest(lines: Sequence[str], sought: Sequence[str], first: int = 0) -> tuple[int, int]:
+    """The first place at or after `first` where most of the first sought lines stand, and how many those are.
+
+    Knuth, Morris and Pratt: linear also where both are the same line over and over, as nobody can stop a search.
+    """
+    back = _back(sought)
+    best, same = (0, 0), 0
+    for at in range(first, len(lines)):
+        line = lines[at]
+        while same and line != sought[same]:
+            same = back[same - 1]
+        if line != sought[same]:
+            continue
+        same += 1
+        if same > best[1]:
+            best = (at - same + 1, same)
+        if same == len(sought):
+            break
+    return best
+
+
+def _back(sought: Sequence[str]) -> list[int]:
+    """For each beginning of the sought lines: how long the longest other beginning is that it ends with."""
+    back, same = [0], 0
+    for line in sought[1:]:
+        while same and line != sought[same]:
+            same = back[same - 1]
+        same += line == sought[same]
+        back.append(same)
+    return back
