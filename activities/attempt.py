@@ -12,7 +12,7 @@ from activities.memory import TurnMemory
 from activities.sink import TurnSink
 from cody.agents import completion
 from cody.agents.base import Agent, Job, OutputLimits, Patience, Result, Stop, begin
-from cody.agents.connections import connection_of
+from cody.agents.connections import connection_of, unrouted
 from cody.agents.environment import agent_environment
 from cody.agents.prompt import PromptError, build
 from cody.agents.sweep import sweep, worker_marker
@@ -133,6 +133,8 @@ class Attempt:
             return "", ErrorInfo(code=PROMPT_UNREADABLE, message=str(error), details={"path": error.path})
 
     def _job(self, prompt: str, carry: Mapping[str, Any]) -> Job:
+        kind, run_env = self._request.agent.kind, self._request.env
+        connection = connection_of(kind, self._parts.environment, run_env)
         return Job(
             run_id=self._run.run_id,
             turn=self._task.turn,
@@ -145,7 +147,7 @@ class Attempt:
             working_dir=self._root,
             env=agent_environment(
                 self._parts.environment,
-                self._request.env,
+                unrouted(kind, connection, run_env),
                 run_id=self._run.run_id,
                 turn=self._task.turn,
                 attempt=self._number,
@@ -157,7 +159,7 @@ class Attempt:
             limits=self._parts.limits,
             carry=carry,
             memory=self._memory,
-            connection=connection_of(self._request.agent.kind, self._parts.environment, self._request.env),
+            connection=connection,
             patience=self._parts.patience,
         )
 

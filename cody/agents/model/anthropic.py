@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from cody.agents.base import Patience
 from cody.agents.connections import Connection
@@ -12,6 +12,7 @@ from cody.agents.model.anthropic_messages import KIND, messages_of, tools_of
 from cody.agents.model.anthropic_stream import Reading
 from cody.agents.model.failures import cut, failure_of, late, malformed, missing_key
 from cody.agents.model.items import Items
+from cody.agents.model.own_headers import withheld
 from cody.agents.model.protocol import Answer, ProviderFailed, Question
 from cody.agents.model.streams import drain
 from cody.agents.model.tls import tls_context
@@ -120,7 +121,7 @@ def _client(connection: Connection, patience: Patience) -> "AsyncAnthropic":
     """A client that neither retries nor waits for longer than it should. Blocks for the import."""
     if connection.api_key is None and connection.base_url is None:
         raise missing_key(KIND, "ANTHROPIC_API_KEY")
-    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient, Timeout
+    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient, Timeout, omit
 
     timeout = Timeout(patience.silence_seconds, connect=None)
     return AsyncAnthropic(
@@ -128,6 +129,7 @@ def _client(connection: Connection, patience: Patience) -> "AsyncAnthropic":
         base_url=connection.base_url or USUAL_PLACE,
         max_retries=0,
         timeout=timeout,
+        default_headers=cast("Mapping[str, str]", withheld(connection, "ANTHROPIC_CUSTOM_HEADERS", omit)),
         http_client=DefaultAsyncHttpxClient(timeout=timeout, verify=tls_context()),
     )
 

@@ -1,9 +1,9 @@
 """OpenAI's Responses API through its official SDK, streaming: one request, one answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from cody.agents.base import Patience
 from cody.agents.connections import Connection
@@ -11,6 +11,7 @@ from cody.agents.model.failures import broke_off, cut, failure_of, late, missing
 from cody.agents.model.items import Items
 from cody.agents.model.openai_input import KIND, parameters, reasons
 from cody.agents.model.openai_stream import Reading
+from cody.agents.model.own_headers import ORGANIZATION, withheld
 from cody.agents.model.protocol import Answer, ProviderFailed, Question
 from cody.agents.model.streams import drain
 from cody.agents.model.tls import tls_context
@@ -106,14 +107,16 @@ def _client(connection: Connection, patience: Patience) -> "AsyncOpenAI":
     """A client that neither retries nor waits for longer than it should. Blocks for the import."""
     if connection.api_key is None and connection.base_url is None:
         raise missing_key(KIND, "OPENAI_API_KEY")
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout, omit
 
     timeout = Timeout(patience.silence_seconds, connect=None)
+    headers = withheld(connection, "OPENAI_CUSTOM_HEADERS", omit, *ORGANIZATION)
     client = AsyncOpenAI(
         api_key=connection.api_key or NO_KEY,
         base_url=connection.base_url or USUAL_PLACE,
         max_retries=0,
         timeout=timeout,
+        default_headers=cast("Mapping[str, str]", headers),
         http_client=DefaultAsyncHttpxClient(timeout=timeout, verify=tls_context()),
     )
     # What it imports only when it is asked for is imported here too.
