@@ -42,13 +42,22 @@ async def open_store(settings: Settings) -> Store:
     """The store, once all three parts answer and the schema is up to date."""
     await _until_temporal(settings.temporal_address, settings.temporal_namespace)
     await _until_redis(settings.redis_url)
-    store = Store(settings.database_url)
-    try:
-        await store.open()
-    except (*DatabaseGone, OSError) as error:
-        await store.close()
-        raise PartMissing(f"DATABASE_URL: {_masked(settings.database_url)} cannot be used: {error}") from error
-    return store
+    return await _until_database(settings.database_url)
+
+
+async def _until_database(url: str) -> Store:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    store = Store(url)
+    while True:
+        try:
+            await store.open()
+        except DatabaseGone as error:
+            if time.monotonic() > deadline:
+                await store.close()
+                raise PartMissing(f"DATABASE_URL: {_masked(url)} cannot be used: {error}") from error
+            await asyncio.sleep(0.1)
+        else:
+            return store
 
 
 async def _until_redis(url: str) -> None:

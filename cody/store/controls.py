@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from cody.contract.lifecycle import Action, PauseMode, RunStatus, transition
 from cody.store.database import Database
+from cody.store.locks import lock_run
 from cody.store.tables import controls, runs
 
 
@@ -55,7 +56,8 @@ class ControlStore:
         """
 
         def work(connection: Connection) -> tuple[RunStatus, list[Control]] | None:
-            query = select(runs.c.status).where(runs.c.id == run_id, runs.c.confirmed.is_(True)).with_for_update()
+            lock_run(connection, run_id)
+            query = select(runs.c.status).where(runs.c.id == run_id, runs.c.confirmed.is_(True))
             status: RunStatus | None = connection.execute(query).scalar_one_or_none()
             if status is None:
                 return None

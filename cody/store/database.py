@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import Table
+
+from cody.store.postgres import Postgres, PostgresAway
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-DatabaseGone = (OperationalError, InterfaceError, ConnectionError)
+DatabaseGone = (OperationalError, PostgresAway)
 """The database is away or busy beyond patience: worth trying again."""
 
 _BUSY_SECONDS = 10.0
@@ -35,9 +36,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite:")
         if self.is_sqlite:
-            self._backend: _Sqlite | _Postgres = _Sqlite(url)
+            self._backend: _Sqlite | Postgres = _Sqlite(url)
         else:
-            self._backend = _Postgres(url)
+            self._backend = Postgres(url)
 
     def insert(self, table: Table) -> Any:
         """An INSERT with the dialect's ON CONFLICT, which both have in the same form."""
@@ -48,8 +49,15 @@ class Database:
         return await self._backend.read(work)
 
     async def write(self, work: Work[T]) -> T:
-        """Do `work` and commit. On SQLite it is the only writer from its start on, so what it reads stays true."""
+        """Do `work` and commit. On SQLite it is the only writer from its start on, so what it reads stays true.
+
+        On PostgreSQL others write too: what decides by a run's row, or by what hangs on it, says `lock_run` first.
+        """
         return await self._backend.write(work)
+
+    async def rebuild(self, work: Work[T]) -> T:
+        """As `write`, for changes of the schema, which may take their time."""
+        return await self._backend.rebuild(work)
 
     async def ping(self) -> None:
         """Raise DatabaseGone if the database does not answer."""
@@ -58,21 +66,6 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._backend.close()
-
-
-class _Postgres:
-    def __init__(self, url: str) -> None:
-        self._engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:", 1), pool_pre_ping=True)
-
-    async def read(self, work: Work[T]) -> T:
-        return await self.write(work)
-
-    async def write(self, work: Work[T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
-
-    async def close(self) -> None:
-        await self._engine.dispose()
 
 
 class _Sqlite:
@@ -89,6 +82,8 @@ class _Sqlite:
     async def write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writing, _in_transaction, self._writers, work)
+
+    rebuild = write
 
     async def close(self) -> None:
         for pool in (self._reading, self._writing):

@@ -12,6 +12,7 @@ from cody.contract.items import Item
 from cody.contract.responses import Response
 from cody.fold import Changes, Checkpoint, Tokens
 from cody.store.database import Database
+from cody.store.locks import lock_run
 from cody.store.tables import items, responses, runs
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
@@ -44,6 +45,7 @@ class ResponseStore:
         cursor = Cursor.parse(projection.checkpoint.cursor)
 
         def work(connection: Connection) -> bool:
+            lock_run(connection, projection.run_id)
             before = _saved(connection, projection.header.id)
             if before is not None and Cursor.parse(before.cursor).seq >= cursor.seq:
                 return False
@@ -114,6 +116,7 @@ class ResponseStore:
         """Put documents that were folded anew in the place of what is saved."""
 
         def work(connection: Connection) -> None:
+            lock_run(connection, run_id)
             old = select(responses.c.id).where(responses.c.run_id == run_id)
             connection.execute(delete(items).where(items.c.response_id.in_(old)))
             connection.execute(delete(responses).where(responses.c.run_id == run_id))
@@ -127,7 +130,7 @@ class ResponseStore:
 
 
 def _saved(connection: Connection, response_id: str) -> Checkpoint | None:
-    query = select(responses.c.checkpoint).where(responses.c.id == response_id).with_for_update()
+    query = select(responses.c.checkpoint).where(responses.c.id == response_id)
     text = connection.execute(query).scalar_one_or_none()
     return None if text is None else Checkpoint.model_validate_json(text)
 

@@ -10,6 +10,7 @@ from cody.contract.lifecycle import ENDED
 from cody.contract.requests import ContinuousRunRequest
 from cody.store.controls import pending
 from cody.store.database import Database
+from cody.store.locks import lock_run
 from cody.store.run_rows import Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy
 from cody.store.tables import archives, controls, idempotency, runs
 
@@ -90,6 +91,7 @@ class RunStore:
         """
 
         def work(connection: Connection) -> RunRow | None:
+            lock_run(connection, change.run_id)
             run = _fetch(connection, change.run_id)
             if run is None:
                 return None
@@ -162,7 +164,7 @@ def _known(connection: Connection, new: NewRun) -> RunRow | None:
         return None
     if found["fingerprint"] != new.fingerprint:
         raise KeyReused(new.idempotency_key)
-    return _require(connection, found["run_id"])
+    return _fetch(connection, found["run_id"])  # none if both were forgotten between two looks of PostgreSQL's
 
 
 def _after_its_thread(connection: Connection, new: NewRun) -> int:

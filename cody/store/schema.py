@@ -17,11 +17,12 @@ _LOCK = 0x636F6479
 
 async def migrate(database: Database) -> None:
     """Run what migrations are missing, in one transaction."""
-    await database.write(_upgrade)
+    await database.rebuild(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates may take longer than others wait
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = alembic_config()
     here = MigrationContext.configure(connection).get_current_revision()

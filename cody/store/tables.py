@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     false,
     text,
@@ -19,7 +21,26 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-_ID = String(128)
+
+class _Line(TypeDecorator[str]):
+    """VARCHAR. PostgreSQL cannot keep a NUL, which becomes U+FFFD there; JSON has none, as it escapes them."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """On the way to the database."""
+        return value.replace("\0", "\ufffd") if value and dialect.name == "postgresql" else value
+
+
+class _Text(_Line):
+    """TEXT, with the same rule."""
+
+    impl = Text
+    cache_ok = True
+
+
+_ID = _Line(128)
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 _UNDER_WAY = text("finished_at IS NULL")
@@ -29,14 +50,14 @@ runs = Table(
     "runs",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("kind", String(16), nullable=False),
-    Column("status", String(16), nullable=False),
+    Column("kind", _Line(16), nullable=False),
+    Column("status", _Line(16), nullable=False),
     Column("confirmed", Boolean, nullable=False),  # Temporal has the workflow; only then is the run listed
     Column("version", BigInteger, nullable=False),  # number of the last lifecycle event that is in the row
     Column("epic_id", _ID),
-    Column("agent", String(32), nullable=False),
-    Column("model", Text),
-    Column("working_dir", Text),
+    Column("agent", _Line(32), nullable=False),
+    Column("model", _Text()),
+    Column("working_dir", _Text()),
     Column("thread_id", _ID, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -49,13 +70,13 @@ runs = Table(
     Column("tokens", BigInteger, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
-    Column("completion", Text),
-    Column("error", Text),
+    Column("completion", _Text()),
+    Column("error", _Text()),
     Column("cursor_seq", BigInteger, nullable=False),
-    Column("cursor", String(40)),
-    Column("request", Text, nullable=False),
-    Column("trace_context", Text, nullable=False),
-    Column("baseline", Text),  # what the completion log held when the run began
+    Column("cursor", _Line(40)),
+    Column("request", _Text(), nullable=False),
+    Column("trace_context", _Text(), nullable=False),
+    Column("baseline", _Text()),  # what the completion log held when the run began
     Column("last_control", BigInteger, nullable=False, server_default="0"),  # the newest that was accepted for the run
     Index("runs_newest", "created_at", "id"),
     Index("runs_status", "status"),
@@ -70,9 +91,9 @@ controls = Table(
     metadata,
     Column("id", _SERIAL, primary_key=True, autoincrement=True),
     Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("action", String(16), nullable=False),
-    Column("mode", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("action", _Line(16), nullable=False),
+    Column("mode", _Line(16), nullable=False),
+    Column("reason", _Text(), nullable=False),
     Column("requested_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,  # an id that was deleted is never given again: the workflow remembers the last one
 )
@@ -80,8 +101,8 @@ controls = Table(
 idempotency = Table(
     "idempotency",
     metadata,
-    Column("key", String(255), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
+    Column("key", _Line(255), primary_key=True),
+    Column("fingerprint", _Line(64), nullable=False),
     Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
@@ -95,8 +116,8 @@ responses = Table(
     Column("thread_id", _ID, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("cursor_seq", BigInteger, nullable=False),
-    Column("header", Text, nullable=False),  # the response without its items
-    Column("checkpoint", Text, nullable=False),  # what else the fold needs to go on
+    Column("header", _Text(), nullable=False),  # the response without its items
+    Column("checkpoint", _Text(), nullable=False),  # what else the fold needs to go on
     UniqueConstraint("run_id", "turn"),
     Index("responses_thread", "thread_id", "created_at"),
 )
@@ -106,7 +127,7 @@ items = Table(
     metadata,
     Column("response_id", _ID, ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("item", Text, nullable=False),
+    Column("item", _Text(), nullable=False),
 )
 
 prompts = Table(
@@ -115,10 +136,10 @@ prompts = Table(
     Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("turn", Integer, primary_key=True),
     Column("attempt", Integer, primary_key=True),
-    Column("owner", String(64), nullable=False),  # the execution that has this attempt
-    Column("text", Text, nullable=False),
-    Column("report", Text),  # of an attempt that did its turn
-    Column("carry", Text),  # what the attempt left for the next turn, however it ended
+    Column("owner", _Line(64), nullable=False),  # the execution that has this attempt
+    Column("text", _Text(), nullable=False),
+    Column("report", _Text()),  # of an attempt that did its turn
+    Column("carry", _Text()),  # what the attempt left for the next turn, however it ended
 )
 
 outputs = Table(
