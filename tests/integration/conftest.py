@@ -1,6 +1,7 @@
 """What the tests of the stream, the store and the projector share."""
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from cody.store import Store
 from cody.stream.log import Log
 from tests.parts import RedisServer, connected, running_redis
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +25,29 @@ async def log(redis_server: RedisServer) -> AsyncGenerator[Log]:
         yield Log(redis)
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'cody.db'}"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
+    """A new database, once of each kind."""
+    with _database(request, tmp_path, tables=True) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
+    """A new database without tables, once of each kind."""
+    with _database(request, tmp_path, tables=False) as url:
+        yield url
+
+
+@contextmanager
+def _database(request: pytest.FixtureRequest, folder: Path, *, tables: bool) -> Generator[str]:
+    """PostgreSQL's may have its tables already, as migrating takes longer than most tests."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'cody.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")  # not started where nobody asks for it
+    with server.database(tables=tables) as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -90,9 +89,9 @@ def projection(run_id: str, folder: Folder, pid: int | None = None) -> Projectio
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncGenerator[Store]:
-    """A store of one's own on a database file."""
-    store = Store(f"sqlite:///{path}")
+async def opened(url: str) -> AsyncGenerator[Store]:
+    """A store of one's own on a database, as another process has it."""
+    store = Store(url)
     try:
         await store.open()
         yield store

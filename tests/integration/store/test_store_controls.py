@@ -1,7 +1,6 @@
 """The controls: a verdict and what follows from it are one transaction, and nothing accepted is lost."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -49,9 +48,8 @@ async def test_only_a_run_that_is_known_can_be_controlled(store: Store) -> None:
     assert await store.controls.accept(unconfirmed.run_id, "pause", "now", "manual", AT) is None
 
 
-async def test_one_of_two_simultaneous_resumes_is_accepted(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path) as one, opened(path) as other:
+async def test_one_of_two_simultaneous_resumes_is_accepted(database_url: str) -> None:
+    async with opened(database_url) as one, opened(database_url) as other:
         for _ in range(10):
             run_id = await begin(one, status="paused")
             both = (accept(each, run_id, "resume") for each in (one, other))

@@ -1,25 +1,26 @@
 """Several processes on one database: they migrate it at once, and write to it at once."""
 
 import asyncio
-import sqlite3
 import sys
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, MetaData, func, select
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-from cody.store import Store
-from cody.store.tables import metadata
+from cody.store import Database, Store, tables
+from cody.store.schema import alembic_config
 from tests.integration.store.store_bench import begin, opened, row
 
 PROGRAM = Path(__file__).with_name("store_program.py")
 
 
-async def other_process(path: Path, *what: str) -> str:
+async def other_process(url: str, *what: str) -> str:
     """Run the program to its end; gives what it printed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", str(PROGRAM), f"sqlite:///{path}", *what),
+        *(sys.executable, "-W", "error", str(PROGRAM), url, *what),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -29,55 +30,68 @@ async def other_process(path: Path, *what: str) -> str:
     return out.decode()
 
 
-def schema(path: Path) -> list[str]:
-    """The statements that made the tables."""
-    with sqlite3.connect(path) as connection:
-        found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
-    connection.close()
-    return [statement for (statement,) in found]
+async def schema(database: Database) -> list[str]:
+    """The statements that make the tables as they are."""
+
+    def read(connection: Connection) -> list[str]:
+        found = MetaData()
+        found.reflect(connection)
+        made = [CreateTable(each) for each in found.sorted_tables]
+        indexes = [CreateIndex(index) for each in found.sorted_tables for index in each.indexes]
+        return sorted(str(each.compile(dialect=connection.dialect)) for each in (*made, *indexes))
+
+    return await database.read(read)
 
 
-async def test_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path):
-        pass
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
+async def test_migrations_make_the_tables_that_the_code_knows(empty_database_url: str) -> None:
+    def differs(connection: Connection) -> list[object]:
+        return compare_metadata(MigrationContext.configure(connection), tables.metadata)
+
+    async with opened(empty_database_url) as store:
+        assert await store.database.read(differs) == []
 
 
-async def test_a_database_that_is_up_to_date_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path) as store:
+async def test_migrations_go_down_and_up_again(empty_database_url: str) -> None:
+    def down(connection: Connection) -> None:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+    async with opened(empty_database_url) as store:
+        there = await schema(store.database)
+        await store.database.rebuild(down)
+        assert [made for made in await schema(store.database) if "alembic_version" not in made] == []
+        await store.open()
+        assert await schema(store.database) == there
+        await begin(store)
+
+
+async def test_a_database_that_is_up_to_date_is_left_as_it_is(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as store:
         run_id = await begin(store)
-    before = schema(path)
-    async with opened(path) as store:
+        before = await schema(store.database)
+    async with opened(empty_database_url) as store:
         assert (await row(store, run_id)).status == "running"
         await store.open()
-    assert schema(path) == before
+        assert await schema(store.database) == before
 
 
-async def test_processes_and_tasks_migrate_at_once(tmp_path: Path) -> None:
-    path, alone = tmp_path / "cody.db", tmp_path / "alone.db"
-    async with opened(alone):
-        pass
+async def test_processes_and_tasks_migrate_at_once(empty_database_url: str) -> None:
+    async def here() -> list[str]:
+        async with opened(empty_database_url) as store:
+            return await schema(store.database)
 
-    async def here() -> None:
-        async with opened(path) as store:
-            await store.database.ping()
+    others = [other_process(empty_database_url, "open") for _ in range(3)]
+    _, *seen = await asyncio.gather(asyncio.gather(*others), *(here() for _ in range(5)))
 
-    others = [other_process(path, "open") for _ in range(3)]
-    await asyncio.gather(*others, *(here() for _ in range(5)))
-
-    assert schema(path) == schema(alone)
+    (schemas,) = {tuple(each) for each in seen}
+    assert sum(made.lstrip().startswith("CREATE TABLE") for made in schemas) == len(tables.metadata.tables) + 1
 
 
-async def test_no_process_is_told_that_the_database_is_locked(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path) as store, opened(path) as second:
+async def test_no_process_is_told_that_the_database_is_locked(database_url: str) -> None:
+    async with opened(database_url) as store, opened(database_url) as second:
         run_id = await begin(store)
-        others = asyncio.gather(*(other_process(path, "write", run_id, turn, "1.0") for turn in ("100", "200")))
+        others = asyncio.gather(*(other_process(database_url, "write", run_id, turn, "1.0") for turn in ("100", "200")))
 
         async def write(each: Store, turn: int) -> int:
             part = 0
@@ -89,10 +103,9 @@ async def test_no_process_is_told_that_the_database_is_locked(tmp_path: Path) ->
 
         here = await asyncio.gather(*(write(each, turn) for turn, each in enumerate((store, store, second, second), 1)))
         there = [int(printed) for printed in await others]
+        count = select(func.count()).select_from(tables.outputs)
+        kept = await store.database.read(lambda connection: connection.execute(count).scalar_one())
 
     assert min(here) > 0
     assert min(there) > 0
-    with sqlite3.connect(path) as connection:
-        (kept,) = connection.execute("SELECT count(*) FROM outputs").fetchone()
-    connection.close()
     assert kept == sum(here) + sum(there)

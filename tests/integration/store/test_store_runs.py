@@ -1,7 +1,6 @@
 """The runs: accepted once, recorded in order, listed newest first."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -68,9 +67,8 @@ async def test_a_key_is_forgotten_in_time(store: Store) -> None:
     assert await store.runs.get(first.run_id, unconfirmed=True) is not None
 
 
-async def test_simultaneous_duplicates_are_one_run(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path) as one, opened(path) as other:
+async def test_simultaneous_duplicates_are_one_run(database_url: str) -> None:
+    async with opened(database_url) as one, opened(database_url) as other:
         stores = [one, other] * 10
         answers = await asyncio.gather(*(each.runs.accept(a_run(key="k")) for each in stores))
         assert len({accepted.run_id for accepted, _ in answers}) == 1

@@ -1,18 +1,16 @@
 """The threads: one run at a time, in order, and what a turn leaves for the next one."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
-from pathlib import Path
+import json
 from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, insert, select, table
 
 from cody.contract.responses import Response
 from cody.fold import Changes, Checkpoint
-from cody.store import Database, KeyReused, NewRun, Projection, Store, ThreadBusy
+from cody.store import Database, KeyReused, NewRun, Projection, Store, ThreadBusy, tables
 from cody.store.schema import alembic_config
 from tests.integration.store.store_bench import AT, a_single, begin, change, opened, row
 
@@ -94,9 +92,8 @@ async def test_a_start_that_never_was_frees_its_thread(store: Store) -> None:
     assert (await store.runs.accept(a_single("thread_a")))[1]
 
 
-async def test_of_simultaneous_starts_one_has_the_thread(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path) as one, opened(path) as other:
+async def test_of_simultaneous_starts_one_has_the_thread(database_url: str) -> None:
+    async with opened(database_url) as one, opened(database_url) as other:
         starts = (each.runs.accept(a_single("thread_a")) for each in [one, other] * 10)
         answers = await asyncio.gather(*starts, return_exceptions=True)
     accepted = [given for given in answers if isinstance(given, tuple)]
@@ -127,22 +124,22 @@ async def test_an_exchange_is_what_was_asked_last_and_what_was_answered(store: S
     assert await store.threads.exchanges("thread_nobody") == []
 
 
-async def test_a_thread_of_thousands_of_turns_is_whole(store: Store, tmp_path: Path) -> None:
-    """More than a query of SQLite's may name at once."""
+async def test_a_thread_of_thousands_of_turns_is_whole(store: Store) -> None:
+    """More than a query may name at once."""
     run_id = await begin(store, a_single("thread_a"))
     await answer(store, run_id, "thread_a", 1)
     count = 40_000
-    with closing(sqlite3.connect(tmp_path / "cody.db")) as database, database:
-        copies = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-        database.execute(
-            f"INSERT INTO responses {copies} SELECT 'resp_' || i, run_id, i, thread_id, created_at, cursor_seq,"
-            " json_set(header, '$.turn', i), checkpoint FROM responses, n",
-            (count,),
-        )
-        database.execute(
-            f"INSERT INTO items {copies} SELECT 'resp_' || i, position, item FROM items, n",
-            (count,),
-        )
+
+    def copy(connection: Connection) -> None:
+        response = connection.execute(select(tables.responses)).mappings().one()
+        item = connection.execute(select(tables.items)).mappings().one()
+        header = json.loads(response["header"])
+        each = [(f"resp_{turn}", turn, json.dumps({**header, "turn": turn})) for turn in range(2, count + 1)]
+        copies = [{**response, "id": id_, "turn": turn, "header": header} for id_, turn, header in each]
+        connection.execute(tables.responses.insert(), copies)
+        connection.execute(tables.items.insert(), [{**item, "response_id": id_} for id_, _, _ in each])
+
+    await store.database.write(copy)
     found = await store.threads.responses("thread_a")
     assert [response.turn for response in found] == list(range(1, count + 1))
     assert all(len(response.output_items) == 1 for response in found)
@@ -186,23 +183,24 @@ async def test_a_session_that_does_not_know_of_a_later_turn_is_not_gone_on_with(
     assert await carried(store) == {"session": "s2"}
 
 
-async def test_runs_that_were_let_onto_one_thread_before_go_on_in_threads_of_their_own(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+async def test_runs_that_were_let_onto_one_thread_before_go_on_in_threads_of_their_own(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
 
     def an_old_one(connection: Connection) -> None:
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         for run_id, at, finished in (("run_a", 1, None), ("run_b", 2, None), ("run_c", 2, None), ("run_d", 3, 4)):
-            columns = "id kind status confirmed version agent thread_id created_at finished_at updated_at current_turn"
-            columns += " attempt turns tokens prompt_tokens completion_tokens cursor_seq request trace_context"
-            values = (run_id, "single", "running", 1, 1, "command", "t", at, finished, at, *[0] * 7, "{}", "{}")
-            marks = ", ".join("?" * len(values))
-            connection.exec_driver_sql(f"INSERT INTO runs ({', '.join(columns.split())}) VALUES ({marks})", values)
+            names = ("current_turn", "attempt", "turns", "tokens", "prompt_tokens", "completion_tokens", "cursor_seq")
+            there = dict.fromkeys(names, 0) | {"request": "{}", "trace_context": "{}", "agent": "command"}
+            there |= {"kind": "single", "status": "running", "confirmed": True, "version": 1, "thread_id": "t"}
+            there |= {"id": run_id, "created_at": at, "finished_at": finished, "updated_at": at}
+            known = [tables.runs.c[name] for name in there]  # the others are younger than that schema
+            connection.execute(insert(table("runs", *(column(each.name, each.type) for each in known))).values(there))
 
     await database.write(an_old_one)
     await database.close()
-    async with opened(tmp_path / "old.db") as store:
+    async with opened(empty_database_url) as store:
         threads = {
             run_id: (await row(store, run_id)).row["thread_id"] for run_id in ("run_a", "run_b", "run_c", "run_d")
         }

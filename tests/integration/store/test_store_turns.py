@@ -1,7 +1,6 @@
 """What is kept of an attempt beside its response: who has it, its prompt, its output."""
 
 import asyncio
-from pathlib import Path
 
 from cody.store import Store
 from tests.integration.store.store_bench import begin, opened
@@ -11,9 +10,8 @@ async def output(store: Store, run_id: str, attempt: int = 1) -> bytes:
     return b"".join([part async for part in store.turns.output(run_id, 1, attempt)])
 
 
-async def test_one_execution_has_an_attempt(tmp_path: Path) -> None:
-    path = tmp_path / "cody.db"
-    async with opened(path) as one, opened(path) as other:
+async def test_one_execution_has_an_attempt(database_url: str) -> None:
+    async with opened(database_url) as one, opened(database_url) as other:
         run_id = await begin(one)
         claims = [
             each.turns.claim(run_id, 1, 1, f"owner_{n}", f"prompt {n}") for n, each in enumerate([one, other] * 5)
