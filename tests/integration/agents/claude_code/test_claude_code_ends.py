@@ -101,8 +101,12 @@ async def test_a_turn_that_is_stopped_while_it_starts_is_quiet(claude: ClaudeBen
 
 
 async def test_claude_code_that_dies_fails_the_attempt_and_the_next_one_goes_on(claude: ClaudeBench) -> None:
+    # It writes its session a moment after it speaks, and what was not written cannot be gone on with.
+    written = "until grep -qrs 'I end mysel[f]' ~/.claude/projects; do sleep 0.05; done"
     turn = await claude.run(
-        calls("msg_1", text(0, "I end myself."), tool(1, "toolu_1", "Bash", {"command": "kill -KILL $PPID"})),
+        calls(
+            "msg_1", text(0, "I end myself."), tool(1, "toolu_1", "Bash", {"command": f"{written}; kill -KILL $PPID"})
+        ),
         answer("msg_2", text(0, "Never said.")),
     )
 
