@@ -8,7 +8,7 @@ from activities.project import ProjectActivity
 from cody.contract import tasks as t
 from cody.contract.errors import WORKER_LOST, ErrorInfo
 from cody.contract.events import PAYLOADS, Speaker
-from cody.store import Overtaken, RunChange, Store
+from cody.store import Overtaken, RunChange, Store, Word
 from cody.stream.ends import AttemptOpen, Said, append_lifecycle, append_next
 from cody.stream.log import Log
 
@@ -37,6 +37,10 @@ class RecordActivity:
             started_at=task.started_at,
             error=task.error,
             completion=task.completion,
+            words=[
+                Word(task.first + place if task.first else _LAST_VERSION, said.type, said.at, said.payload)
+                for place, said in enumerate(task.said)
+            ],
         )
         try:
             run = await self._store.runs.record(change)

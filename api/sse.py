@@ -30,6 +30,10 @@ _PATIENCE_SECONDS = 1.0
 _HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
+class Unsettled(Exception):
+    """Redis has lost some of the log, and nobody has healed it yet."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """What the client asked for."""
@@ -77,7 +81,7 @@ async def stream(
         reset = b"event: stream_reset\ndata: %s\n\n" % body.model_dump_json().encode()
         earliest = Cursor.parse(body.earliest_cursor).seq - 1 if body.earliest_cursor else 0
         return _response(_frames(wish, door, earliest, reset))
-    except (TimeoutError, *RedisGone):
+    except (TimeoutError, Unsettled, *RedisGone):
         return _response(_when_redis_is_back(wish, door))
     if over:
         return Response(None, status_code=204)
@@ -123,6 +127,8 @@ async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
     if wish.place == "latest":
         return end, over
     seq, epoch = wish.place
+    if seq > end and not over and await _may_be_healed(run_id, seq, door):
+        raise Unsettled(run_id)
     if seq > end:
         raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, f"cursor {wish.place} is beyond the end, {end}")
     here = await log.at(run_id, seq) if seq else None
@@ -135,6 +141,15 @@ async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
         detail = f"what follows cursor {wish.place} is gone; {rest}"
         raise await _no_place(wish, door, 410, e.STREAM_TRIMMED, detail)
     return seq, over and seq == end
+
+
+async def _may_be_healed(run_id: str, seq: int, door: Door) -> bool:
+    """Whether Redis has lost what this client has seen: the log waits for those who can write it again (ADR 014)."""
+    known = await door.store.healing.known(run_id)
+    if known is None or seq > known.reserved or not known.row["version"] or await door.log.is_sound(run_id):
+        return False
+    await door.log.saw(run_id, seq)
+    return True
 
 
 async def _no_place(wish: Wish, door: Door, status: int, code: str, detail: str) -> ProblemError:
@@ -204,7 +219,7 @@ async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
             after, over = await _stand_soon(wish, door)
         except ProblemError:
             return
-        except (TimeoutError, *RedisGone):
+        except (TimeoutError, Unsettled, *RedisGone):
             await asyncio.sleep(_AWAY_SECONDS)
             if time.monotonic() - spoke >= door.keepalive_seconds:
                 yield KEEPALIVE

@@ -13,6 +13,7 @@ from cody.archive.packing import pack
 from cody.clock import now_ms
 from cody.contract.events import TERMINAL, said_at
 from cody.store import ArchivePatience, Chunk, Due, Store
+from cody.stream.books import place_of
 from cody.stream.entry import Entry
 from cody.stream.log import Log
 
@@ -117,10 +118,19 @@ def _chunks(first: int, entries: Sequence[Entry]) -> list[Chunk]:
             at=said_at(part[-1].event),
             size=sum(len(entry.event) for entry in part),
             data=pack(part),
+            words=max(map(_word, part)),
         )
         chunks.append(chunk)
         first = chunk.last + 1
     return chunks
+
+
+def _word(entry: Entry) -> int:
+    """The number of one of the run's own events; 0 of any other."""
+    if entry.type == "log_gap":
+        return 0
+    writer, number = place_of(entry.event)
+    return 0 if writer else number
 
 
 def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

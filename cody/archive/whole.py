@@ -10,6 +10,7 @@ from cody.store import ArchiveStore
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.log import Log
+from cody.stream.mending import Mending
 
 
 class End(NamedTuple):
@@ -25,6 +26,19 @@ class WholeLog(Log):
     def __init__(self, redis: AsyncRedis, archive: ArchiveStore) -> None:
         super().__init__(redis)
         self._archive = archive
+        self._mending = Mending(redis)
+
+    async def is_sound(self, run_id: str) -> bool:
+        """Whether Redis is known to have all that the log has said and the archive does not have."""
+        return await self._mending.is_sound(run_id)
+
+    async def saw(self, run_id: str, seq: int) -> None:
+        """A reader of a log that is not sound has seen this SEQ: it was handed out."""
+        await self._mending.saw(run_id, seq)
+
+    async def incarnation(self) -> str:
+        """Another one than before when this Redis may have lost something: it was started again, or emptied."""
+        return await self._mending.incarnation()
 
     async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:
         """At most `count` entries above `seq`, in order; what is gone for good is a hole before the first one."""

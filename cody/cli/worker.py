@@ -24,7 +24,7 @@ from cody.agents.keepers import Keepers
 from cody.agents.registry import agent_for
 from cody.agents.sweep import sweep_dead_workers
 from cody.archive.archivist import Archivist, Retention
-from cody.archive.whole import WholeLog
+from cody.archive.healing import Healer, HealingLog
 from cody.cli.service import fail_fast, logging_to_stderr, open_store
 from cody.contract import tasks as t
 from cody.settings import Settings
@@ -58,7 +58,7 @@ async def _work(settings: Settings) -> None:
     store = await open_store(settings)
     await sweep_dead_workers(grace_seconds=settings.cody_kill_grace_seconds)
     redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
-    log, keepers = WholeLog(redis, store.archive), Keepers()
+    log, keepers = HealingLog(redis, store), Keepers()
     hub = Hub(log, blocking)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -70,8 +70,9 @@ async def _work(settings: Settings) -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             archivist = Archivist(store, Log(redis), _retention(settings))
-            beside = [tasks.create_task(hub.run()), tasks.create_task(archivist.run())]
-            workers = make_workers(client, settings, store, redis, hub, keepers)
+            loops = (hub.run(), archivist.run(), Healer(log, store).run())
+            beside = [tasks.create_task(loop) for loop in loops]
+            workers = make_workers(client, settings, store, log, hub, keepers)
             running = [tasks.create_task(worker.run()) for worker in workers]
             await stopping.wait()
             await asyncio.gather(*(worker.shutdown() for worker in workers))
@@ -99,7 +100,7 @@ def make_workers(
     client: Client,
     settings: Settings,
     store: Store,
-    redis: Any,
+    log: Log,
     hub: Hub,
     keepers: Keepers,
     *,
@@ -107,7 +108,7 @@ def make_workers(
     cached_workflows: int = 1000,
 ) -> list[Worker]:
     """One worker a queue, so that a full house of agents never starves the record."""
-    log, grace = WholeLog(redis, store.archive), settings.cody_kill_grace_seconds
+    grace = settings.cody_kill_grace_seconds
     end, project = EndActivity(store, log, grace), ProjectActivity(store, hub)
     parts = Parts(
         store=store,

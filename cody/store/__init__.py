@@ -3,14 +3,16 @@
 from cody.store.archive import ArchivePatience, ArchiveStore, Chunk, Due
 from cody.store.controls import Control, ControlStore, IllegalControl
 from cody.store.database import Database, DatabaseGone
+from cody.store.healing import FIRST_LEASE, HealingStore, Known
 from cody.store.responses import Projection, ResponseStore
-from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy
+from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy, Word
 from cody.store.runs import RunStore
 from cody.store.schema import migrate
 from cody.store.threads import ThreadStore
 from cody.store.turns import TurnStore
 
 __all__ = [
+    "FIRST_LEASE",
     "AnyRequest",
     "ArchivePatience",
     "ArchiveStore",
@@ -21,8 +23,10 @@ __all__ = [
     "DatabaseGone",
     "Due",
     "Filters",
+    "HealingStore",
     "IllegalControl",
     "KeyReused",
+    "Known",
     "NewRun",
     "Overtaken",
     "Projection",
@@ -34,6 +38,7 @@ __all__ = [
     "ThreadBusy",
     "ThreadStore",
     "TurnStore",
+    "Word",
     "migrate",
 ]
 
@@ -48,6 +53,7 @@ class Store:
         self.responses = ResponseStore(self.database)
         self.threads = ThreadStore(self.database)
         self.archive = ArchiveStore(self.database)
+        self.healing = HealingStore(self.database)
         self.turns = TurnStore(self.database)
 
     async def open(self) -> None:

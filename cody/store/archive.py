@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
@@ -19,6 +20,8 @@ class Chunk:
     at: int
     size: int
     data: bytes = b""
+    words: int = 0
+    """Number of the run's own last event among them, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,10 @@ class ArchiveStore:
                     for chunk in new
                 ]  # fmt: skip
                 connection.execute(chunks.insert(), rows)
-            values = {"archived": new[-1].last if new else archived, "whole": whole}
+            words = max((chunk.words for chunk in new), default=0)
+            values: dict[str, Any] = {"archived": new[-1].last if new else archived, "whole": whole}
+            if words:
+                values["lifecycle"] = words
             connection.execute(update(archives).where(archives.c.run_id == run_id).values(**values))
             return True
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import RowMapping
 
@@ -119,6 +120,16 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class Word:
+    """One of the run's own events: its number, type, time (Unix ms) and payload."""
+
+    number: int
+    type: str
+    at: int
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class RunChange:
     """What the workflow records: its state after the lifecycle event numbered `version`."""
 
@@ -130,6 +141,8 @@ class RunChange:
     started_at: int | None = None
     error: ErrorInfo | None = None
     completion: CompletionVerdict | None = None
+    words: Sequence[Word] = ()
+    """What the run says of it: kept, so that it can be said again where Redis loses it."""
 
 
 @dataclass(frozen=True)

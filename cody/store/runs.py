@@ -1,5 +1,6 @@
 """The runs: accepted, recorded by the workflow, advanced by the projector, listed."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from cody.store.controls import pending
 from cody.store.database import Database
 from cody.store.locks import lock_run
 from cody.store.run_rows import Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy
-from cody.store.tables import archives, controls, idempotency, runs
+from cody.store.tables import archives, controls, idempotency, runs, said
 
 _LIVE = runs.c.status.not_in(sorted(ENDED))
 _CONFIRMED = runs.c.confirmed.is_(True)
@@ -103,6 +104,8 @@ class RunStore:
                         raise Overtaken(run)
             if not over and change.version > run.row["version"]:
                 connection.execute(update(runs).where(runs.c.id == change.run_id).values(**_changed(change)))
+                if change.words:
+                    connection.execute(self._db.insert(said).on_conflict_do_nothing(), _words(change))
             if run.pending:
                 done = controls.c.id <= applied if change.status not in ENDED else true()
                 connection.execute(delete(controls).where(controls.c.run_id == change.run_id, done))
@@ -218,6 +221,16 @@ def _changed(change: RunChange) -> dict[str, Any]:
     if change.status in ENDED:
         values |= {"finished_at": change.at, "pid": None}
     return values
+
+
+def _words(change: RunChange) -> list[dict[str, Any]]:
+    return [
+        {
+            "run_id": change.run_id, "number": word.number, "type": word.type, "at": word.at,
+            "payload": json.dumps(word.payload),
+        }
+        for word in change.words
+    ]  # fmt: skip
 
 
 def _columns(new: NewRun, created_at: int) -> dict[str, Any]:

@@ -160,6 +160,9 @@ archives = Table(
     Column("trimmed", BigInteger, nullable=False, server_default="0"),  # SEQ up to which Redis has let go
     Column("whole", Boolean, nullable=False, server_default=false()),  # the run's end is in the chunks
     Column("settled", Boolean, nullable=False, server_default=false()),  # Redis has nothing of it any more
+    Column("reserved", BigInteger, nullable=False, server_default="10000"),  # SEQ up to which the log may go
+    Column("lifecycle", BigInteger, nullable=False, server_default="0"),  # number of the run's last word in the chunks
+    Column("sealed", BigInteger, nullable=False, server_default="0"),  # epoch up to which who never wrote is settled
     Index("archives_open", "run_id", sqlite_where=text("NOT settled"), postgresql_where=text("NOT settled")),
 )
 
@@ -173,4 +176,14 @@ chunks = Table(
     Column("size", BigInteger, nullable=False),  # bytes of its events
     Column("data", LargeBinary, nullable=False),  # see cody.archive.packing
     Index("chunks_age", "at"),
+)
+
+said = Table(
+    "said",
+    metadata,
+    Column("run_id", _ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),  # among the run's own events
+    Column("type", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("payload", Text, nullable=False),
 )

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 the log, 2 the fence
 -- ARGV  1 the writer's epoch (0: the run itself), 2 the number of its first event here, 3 '1' if this writer must have
---       none of them yet, then type, event, type, event, …
+--       none of them yet, 4 the SEQ up to which a new log is leased, or 0 from a writer that takes the books at their
+--       word, then type, event, type, event, …
 -- Gives {outcome, how many were appended, last SEQ of the log, newest epoch}; outcome is one of
 --   ok        appended, but for what this writer had appended before
 --   fenced    a newer attempt has written, so this one is a zombie
@@ -15,44 +16,54 @@
 -- The fence holds: seq (last SEQ), epoch (newest), number (last of the newest epoch), lifecycle (last of the run's own
 -- writer), ended (the epoch whose end was written), done (the turn that was completed last), terminal (1 when the run's
 -- end was written), sealed (epochs up to this one were settled: only who writes their end, which must have all its
--- numbers new, may still write).
+-- numbers new, may still write), home (the run id of the Redis that is known to have all that was said: another one, or
+-- the same one started again, may not), lease (the last SEQ that may be handed out).
 local ends = { turn_completed = true, turn_failed = true, turn_aborted_by_user = true }
 local terminals = { run_completed = true, run_failed = true, run_cancelled = true }
 
-local writer, first, unknown, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', (#ARGV - 3) / 2
+local writer, first, unknown, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', (#ARGV - 4) / 2
 local books = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'number', 'lifecycle', 'ended', 'terminal',
-  'sealed', 'done')
+  'sealed', 'done', 'home', 'lease')
 local function book(place) return tonumber(books[place] or '0') end
 local seq, epoch, number, lifecycle, ended, terminal = book(1), book(2), book(3), book(4), book(5), book(6)
-local sealed, done = book(7), book(8)
+local sealed, done, home, first_lease = book(7), book(8), books[9], tonumber(ARGV[4])
 
 local function answer(outcome, appended) return { outcome, appended, seq, epoch } end
+
+if first_lease > 0 then
+  local here = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  -- A log begins with the run's own first word: that may come to an empty Redis, whatever was lost there.
+  if home ~= here and (seq > 0 or writer > 0 or first > 1) then return answer('unsure', 0) end
+  home = here
+end
 
 if writer > 0 and writer < epoch then return answer('fenced', 0) end
 local known = lifecycle
 if writer > 0 then known = writer == epoch and number or 0 end
 if unknown and first <= known then return answer('taken', 0) end
+if writer > 0 and writer <= sealed and not unknown then return answer('ended', 0) end
 if first + count - 1 <= known then return answer('ok', 0) end
 if terminal == 1 then return answer('terminal', 0) end
 if writer > 0 and writer == ended then return answer('ended', 0) end
 if writer > epoch and math.floor(writer / 1000) == done then return answer('ended', 0) end
-if writer > 0 and writer <= sealed and not unknown then return answer('ended', 0) end
 if first > known + 1 then return answer('hole', 0) end
 
 local from = known - first + 1
 for place = from, count - 2 do
-  local type = ARGV[4 + place * 2]
+  local type = ARGV[5 + place * 2]
   if terminals[type] then return answer('terminal', 0) end
   if writer > 0 and ends[type] then return answer('ended', 0) end
 end
 -- Here and not by whoever writes it, as an attempt of a worker that was frozen may begin at any moment until then.
-if terminals[ARGV[2 + count * 2]] and writer == 0 and epoch > ended then return answer('open', 0) end
+if terminals[ARGV[3 + count * 2]] and writer == 0 and epoch > ended then return answer('open', 0) end
+
+if first_lease > 0 and seq + count - from > (tonumber(books[10]) or first_lease) then return answer('lease', 0) end
 
 if writer > epoch then epoch = writer end
 for place = from, count - 1 do
-  local type = ARGV[4 + place * 2]
+  local type = ARGV[5 + place * 2]
   seq = seq + 1
-  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', ARGV[5 + place * 2])
+  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', ARGV[6 + place * 2])
   if terminals[type] then terminal = 1 end
   if writer > 0 and ends[type] then ended = writer end
   if writer > 0 and type == 'turn_completed' then done = math.floor(writer / 1000) end
@@ -61,5 +72,5 @@ end
 local last = first + count - 1
 if writer > 0 then number = last else lifecycle = last end
 redis.call('HSET', KEYS[2], 'seq', seq, 'epoch', epoch, 'number', number, 'lifecycle', lifecycle, 'ended', ended,
-  'done', done, 'terminal', terminal)
+  'done', done, 'terminal', terminal, 'home', home or '')
 return answer('ok', count - from)

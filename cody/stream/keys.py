@@ -1,4 +1,4 @@
-"""The two keys of a run; the braces put both in one Redis Cluster slot."""
+"""The keys of a run; the braces put all of them in one Redis Cluster slot."""
 
 
 def log_key(run_id: str) -> str:
@@ -9,3 +9,8 @@ def log_key(run_id: str) -> str:
 def fence_key(run_id: str) -> str:
     """The hash that the append keeps its books in: see `append.lua`."""
     return f"codex:run:{{{run_id}}}:fence"
+
+
+def salvage_key(run_id: str) -> str:
+    """Where workers put together what they still have of a log that Redis has lost: see `mending`."""
+    return f"codex:run:{{{run_id}}}:salvage"

@@ -1,7 +1,7 @@
 """One run's log: append to it behind the fence, and read it by SEQ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -12,13 +12,14 @@ from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 
-Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken", "open"]
+Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken", "open", "unsure", "lease"]
 
 _SCRIPT = (Path(__file__).parent / "append.lua").read_text()
 _SEAL = """
 if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'sealed') or '0') then
   redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
 end
+return tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') < tonumber(ARGV[1]) and 1 or 0
 """
 _SETTLE = """
 local books = redis.call('HMGET', KEYS[1], 'epoch', 'ended', 'sealed')
@@ -54,8 +55,14 @@ class Fence:
     sealed: int = 0
 
 
+_BOOKS = [field.name for field in fields(Fence)]
+
+
 class Log:
-    """The logs of all runs on one Redis."""
+    """The logs of all runs on one Redis, which is taken at its word."""
+
+    first_lease = 0
+    """For a log that is not: the SEQ up to which a new run's may grow before the store is asked."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self.redis = redis
@@ -81,7 +88,7 @@ class Log:
 
         What this writer appended before is skipped; where it is `whole` or nothing, such a number is `taken`.
         """
-        call: list[Any] = [2, log_key(run_id), fence_key(run_id), epoch, first, int(whole)]
+        call: list[Any] = [2, log_key(run_id), fence_key(run_id), epoch, first, int(whole), self.first_lease]
         for pair in events:
             call.extend(pair)
         try:
@@ -91,9 +98,12 @@ class Log:
         outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
         return Appended(cast("Outcome", outcome.decode()), count, seq, newest)
 
-    async def seal(self, run_id: str, epoch: int) -> None:
-        """Let no attempt up to this epoch write any more, but for its end in its name (`whole`)."""
-        await self._any.eval(_SEAL, 1, fence_key(run_id), epoch)
+    async def seal(self, run_id: str, epoch: int) -> bool:
+        """Let no attempt up to this epoch write any more, but for its end in its name (`whole`).
+
+        Whether that attempt has never written, and so never will.
+        """
+        return bool(await self._any.eval(_SEAL, 1, fence_key(run_id), epoch))
 
     async def trim(self, run_id: str, seq: int, *, forget: bool) -> None:
         """Let go of entries up to `seq`; `forget` lets go of the log. The books of a run that ended stay a while, so
@@ -112,7 +122,7 @@ class Log:
     async def fence(self, run_id: str) -> Fence:
         """The books of the run's log."""
         raw = cast("dict[bytes, bytes]", await self._any.hgetall(fence_key(run_id)))
-        return Fence(**{name.decode(): int(value) for name, value in raw.items()})
+        return Fence(**{name: int(raw[name.encode()]) for name in _BOOKS if name.encode() in raw})
 
     async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:
         """At most `count` entries above `seq`, in order."""

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from api.desk import Desk, Headers
 from api.gateway import Gateway
 from cody.agents.keepers import Keepers
+from cody.archive.healing import HealingLog
 from cody.cli.dev.ports import free_port
 from cody.cli.dev.temporal import TemporalProbe
 from cody.cli.worker import make_workers
@@ -163,7 +164,7 @@ async def running_stack(
         following = asyncio.create_task(hub.run())
         hire = partial(
             make_workers,
-            *(client, settings, store, redis, hub, keepers),
+            *(client, settings, store, HealingLog(redis, store), hub, keepers),
             runner=runner,
             cached_workflows=cached_workflows,
         )

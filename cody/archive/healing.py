@@ -1,0 +1,226 @@
+"""A log that heals: what Redis loses of it is written again, at the same SEQs, before anything else is (ADR 014).
+
+Every append asks the script whether this is still the Redis that is known to have all of the log. If not, each worker
+brings what it holds of it, the store tells the rest, and the log goes on above every SEQ that was ever handed out.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from cody.archive.holdings import Holdings
+from cody.archive.mend import Mend, books_of_archive, mend
+from cody.archive.packing import unpack
+from cody.archive.whole import WholeLog
+from cody.store import FIRST_LEASE, DatabaseGone, Known, Store
+from cody.stream.connection import AsyncRedis, RedisGone
+from cody.stream.entry import Entry
+from cody.stream.log import Appended, Fence, Log
+
+
+@dataclass(frozen=True)
+class HealingPatience:
+    """How long others may take to bring what they have."""
+
+    lossy_seconds: float = 10.0
+    """Before what nobody brought is given up: twice the time after which a worker that does not beat counts as lost."""
+    unsure_seconds: float = 3.0
+    """Where nothing seems to be lost, but a writer is silent: a few rounds of its healer."""
+
+
+_LOOK_SECONDS = 0.25
+_LOOK_BACK = 2000
+"""How many entries back events of a repeated append are looked for, where nothing is held: some batches of a writer."""
+ROUND_SECONDS = 1.0
+SWEEP_SECONDS = 60.0
+"""How often logs are looked at although Redis seems to be the same: one node of a cluster may not be."""
+_AT_ONCE = 16
+_log = logging.getLogger(__name__)
+
+
+class HealingLog(WholeLog):
+    """`WholeLog` for whoever writes; one to a process, as it knows what this process has appended."""
+
+    first_lease = FIRST_LEASE
+
+    def __init__(self, redis: AsyncRedis, store: Store, patience: HealingPatience | None = None) -> None:
+        super().__init__(redis, store.archive)
+        self.holdings = Holdings()
+        self._store = store.healing
+        self._patience = patience or HealingPatience()
+        self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def append(
+        self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False
+    ) -> Appended:
+        """As `Log.append`; waits for the log to be healed where that is needed."""
+        if epoch and not whole:
+            self.holdings.begins(run_id, epoch)
+        while True:
+            done = await super().append(run_id, epoch, first, events, whole=whole)
+            if done.outcome == "unsure":
+                await self.heal(run_id)
+            elif done.outcome == "lease":
+                await self._extend(run_id, done.seq + len(events))
+            else:
+                break
+        if done.outcome == "ok":
+            self.holdings.hold(run_id, await self._appended(run_id, done, events))
+        return done
+
+    async def seal(self, run_id: str, epoch: int) -> bool:
+        """As `Log.seal`, and for good."""
+        await self.heal(run_id)
+        never_wrote = await super().seal(run_id, epoch)
+        if never_wrote:
+            await self._store.seal(run_id, epoch)
+        return never_wrote
+
+    async def settle(self, run_id: str, done: int, epoch: int) -> bool:
+        """As `Log.settle`, and for good."""
+        await self.heal(run_id)
+        settled = await super().settle(run_id, done, epoch)
+        if settled:
+            await self._store.seal(run_id, epoch)
+        return settled
+
+    async def fence(self, run_id: str) -> Fence:
+        """The books, once they are known to be right."""
+        await self.heal(run_id)
+        return await super().fence(run_id)
+
+    async def heal(self, run_id: str) -> None:
+        """Return when Redis has all that was ever said in the run's log, or a `log_gap` for what nobody has."""
+        if await self.is_sound(run_id):
+            return
+        async with self._one_at_a_time.setdefault(run_id, asyncio.Lock()):
+            since = time.monotonic()
+            while not await self.is_sound(run_id):
+                try:
+                    healed = await self._heal(run_id, time.monotonic() - since)
+                except DatabaseGone as error:
+                    _log.warning("%s: the store is away, so its log has to wait", run_id, exc_info=error)
+                    healed = False
+                if not healed:
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _heal(self, run_id: str, waited_seconds: float) -> bool:
+        """One try; False if somebody else may still bring something, or was faster."""
+        known = await self._store.known(run_id)
+        books = await super().fence(run_id)
+        if known is None:
+            return await self._mending.finish(run_id, books)
+        held, writers = self.holdings.of(run_id)
+        lost = [entry for entry in held if entry.seq > max(books.seq, known.archived)]
+        await self._mending.bring(run_id, lost, writers, emptied=not books.seq)
+        if known.archived > books.seq:
+            base = await self._archived_books(run_id, known)
+            if not await self._mending.begin(run_id, books, base):
+                return False
+            books = base
+        plan = mend(run_id, books, await self._mending.salvage(run_id), known)
+        patience = self._patience.lossy_seconds if plan.lossy else self._patience.unsure_seconds * plan.unsure
+        if waited_seconds < patience:
+            return False
+        return await self._apply(run_id, books, plan, known)
+
+    async def _apply(self, run_id: str, books: Fence, plan: Mend, known: Known) -> bool:
+        lease = known.reserved
+        if plan.books.seq > lease:
+            lease = await self._store.reserve(run_id, plan.books.seq)
+        if not await self._mending.add(run_id, plan.steps, books.seq):
+            return False
+        held = {entry.seq for entry in self.holdings.of(run_id)[0]}
+        self.holdings.hold(run_id, [entry for _, entry in plan.steps if entry.seq not in held])
+        await self._mending.lend(run_id, lease)
+        if not await self._mending.finish(run_id, plan.books):
+            return False
+        if plan.steps:
+            word = "lost for good in part" if plan.lossy else "written again"
+            _log.warning("%s: SEQ %d to %d were %s", run_id, books.seq + 1, plan.books.seq, word)
+        if known.settled:
+            await self.trim(run_id, plan.books.seq, forget=True)
+        return True
+
+    async def _archived_books(self, run_id: str, known: Known) -> Fence:
+        """The books at the end of the archive."""
+        seq, last = known.archived, None
+        back: list[Entry] = []
+        while (data := await self._store.chunk_before(run_id, seq)) is not None:
+            entries = await asyncio.to_thread(unpack, data)
+            back += reversed(entries)
+            last = books_of_archive(known, iter(back))
+            if last.epoch or entries[0].seq == 1:
+                break
+            seq = entries[0].seq - 1
+        return last or Fence(seq=known.archived, lifecycle=known.archived_words, terminal=int(known.whole))
+
+    async def _extend(self, run_id: str, seq: int) -> None:
+        """Have more SEQs reserved, before they are handed out."""
+        lease = await self._store.reserve(run_id, seq)
+        if lease < seq:
+            raise LookupError(f"run {run_id} is not in the store")
+        await self._mending.lend(run_id, lease)
+
+    async def _appended(self, run_id: str, done: Appended, events: Sequence[tuple[str, bytes]]) -> list[Entry]:
+        """The entries that these events are now."""
+        new = len(events) - done.count
+        fresh = [
+            Entry(done.seq - done.count + place, done.epoch, type_, event)
+            for place, (type_, event) in enumerate(events[new:], 1)
+        ]
+        return [*await self._found(run_id, done, {event for _, event in events[:new]}), *fresh] if new else fresh
+
+    async def _found(self, run_id: str, done: Appended, events: set[bytes]) -> list[Entry]:
+        """Those that were there already, as the reply that told of them was lost; or another worker mended them in."""
+        seq = self.holdings.last(run_id) or max(0, done.seq - _LOOK_BACK)
+        found: list[Entry] = []
+        while len(found) < len(events) and (entries := await Log.after(self, run_id, seq)):
+            found += [entry for entry in entries if entry.event in events]
+            seq = entries[-1].seq
+        return found
+
+
+class Healer:
+    """One to a worker: heals logs that nobody writes to just now, and lets go of what the archive has."""
+
+    def __init__(self, log: HealingLog, store: Store) -> None:
+        self._log = log
+        self._store = store.healing
+        self._seen = ""
+        self._swept = 0.0
+
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        while True:
+            try:
+                await self.round()
+            except* (*RedisGone, *DatabaseGone):
+                _log.debug("the healer has to wait", exc_info=True)
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def round(self) -> None:
+        """Look whether Redis is what it was; if not, at every log that it should have."""
+        await self._let_go()
+        here = await self._log.incarnation()
+        if here == self._seen and time.monotonic() - self._swept < SWEEP_SECONDS:
+            return
+        ours = self._log.holdings.runs
+        others = set(await self._store.in_redis()).difference(ours)
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def heal(run_id: str) -> None:
+            async with limit:
+                await self._log.heal(run_id)
+
+        async with asyncio.TaskGroup() as tasks:
+            for run_id in (*ours, *sorted(others)):
+                tasks.create_task(heal(run_id))
+        self._seen, self._swept = here, time.monotonic()
+
+    async def _let_go(self) -> None:
+        for run_id, (archived, over) in (await self._store.archived(self._log.holdings.runs)).items():
+            self._log.holdings.let_go(run_id, archived, over=over)
