@@ -99,7 +99,7 @@ class HealingStore:
         return await self._db.read(lambda connection: connection.execute(query).scalar_one_or_none())
 
 
-def _reaches(query: Select[Any], connection: Connection) -> dict[str, tuple[int, bool]]:
+def _reaches(query: Select[Any, Any, Any], connection: Connection) -> dict[str, tuple[int, bool]]:
     return {row.run_id: (row.archived, row.whole) for row in connection.execute(query)}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cody.archive.healing import HealingLog, HealingPatience
 from cody.contract.lifecycle import RunStatus
-from cody.contract.payloads import Payload, RunChanged, RunCompleted
+from cody.contract.payloads import Payload, RunChanged, RunCompleted, Warned
 from cody.store import Store, Word
 from cody.stream.connection import AsyncRedis
 from cody.stream.ends import append_lifecycle
@@ -19,6 +19,11 @@ from tests.integration.stream.stream_bench import AT, events, speaker, whole
 from tests.parts import RedisServer, connected, running_redis
 
 AT_ONCE = HealingPatience(lossy_seconds=0, unsure_seconds=0)
+
+_PAYLOADS: dict[str, Payload] = {
+    "run_completed": RunCompleted(reason="completion"),
+    "warning": Warned(code="illegal_signal", message="not now"),
+}
 
 Told = tuple[int, int, str, bytes]
 
@@ -83,7 +88,7 @@ class Stage:
 
 
 def _payload(type_: str) -> Payload:
-    return RunCompleted(reason="completion") if type_ == "run_completed" else RunChanged()
+    return _PAYLOADS.get(type_, RunChanged())
 
 
 @asynccontextmanager

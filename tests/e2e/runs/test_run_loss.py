@@ -1,0 +1,111 @@
+"""Redis loses what it had, under runs: their logs heal, their clients read on, and nothing is said twice."""
+
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.conftest import OwnService
+from tests.e2e.runs.checks import TERMINAL, check_ended, types
+from tests.service import ENDED, Frame, Run, Service, eventually
+
+CHATTER = """
+for n in $(seq 60); do
+    echo "line $n"
+    echo '{"__cody_event__": {"type": "file_read", "path": "a"}}'
+    sleep 0.05
+done
+"""
+COUNTED = 7
+"""Frames after which a restless client hangs up."""
+
+
+class Reader(threading.Thread):
+    """A client that reads a run to its end, and comes again with its cursor when it is cut off, or is `restless`."""
+
+    def __init__(self, run: Run, *, restless: bool = False) -> None:
+        super().__init__(daemon=True)
+        self._run = run
+        self._restless = restless
+        self.frames: list[Frame] = []
+        self.start()
+
+    def run(self) -> None:
+        while not (self.frames and self.frames[-1].event in TERMINAL):
+            headers = {"Last-Event-ID": self.frames[-1].id or ""} if self.frames else {}
+            with self._run.stream(headers=headers) as stream:
+                assert stream.status == 200, stream.body()
+                for count, frame in enumerate((frame for frame in stream if frame.event), 1):
+                    self.frames.append(frame)
+                    if self._restless and count == COUNTED:
+                        break
+
+    def check(self) -> None:
+        """What it read, each SEQ once and in order, is what a client reads that comes now."""
+        self.join(30)
+        assert not self.is_alive()
+        with self._run.stream() as stream:
+            anew = {frame.seq: frame for frame in stream if frame.event}
+        assert [frame.seq for frame in self.frames] == sorted({frame.seq for frame in self.frames})
+        assert [(frame.id, frame.data) for frame in self.frames] == [(frame.id, frame.data) for frame in anew.values()]
+
+
+def emptied(service: Service) -> None:
+    with service.redis() as redis:
+        redis.flushall()
+
+
+def killed(service: Service) -> None:
+    service.part("redis").kill()
+
+
+def killed_and_its_data_removed(service: Service) -> None:
+    shutil.rmtree(service.data_dir / "redis" / "appendonlydir")
+    service.part("redis").kill()
+
+
+@pytest.mark.parametrize("lose", [emptied, killed, killed_and_its_data_removed])
+def test_logs_heal_at_any_point_while_their_worker_lives(own_service: OwnService, lose: Callable[[Service], None]):
+    dice = random.Random(lose.__name__)
+    with own_service() as service:
+        service.start("true", max_turns=1).wait("completed")
+        runs = [service.start(CHATTER, max_turns=2) for _ in range(4)]
+        paused = service.start("echo once", max_turns=2, loop_delay_seconds=1)
+        paused.control("pause")
+        paused.wait("paused")
+        readers = [Reader(run, restless=restless) for run in (*runs, paused) for restless in (False, True)]
+        for _ in range(3):
+            time.sleep(dice.uniform(0.3, 2.0))  # a random point is what is tested here
+            lose(service)
+        for run in runs:
+            run.wait("completed", seconds=90)
+        paused.control("resume")
+        paused.wait("completed", seconds=60)
+        for reader in readers:
+            reader.check()
+        for run in (*runs, paused):
+            assert not types(check_ended(run), "log_gap")
+
+
+def test_what_died_with_its_worker_is_named_and_the_run_goes_on(own_service: OwnService):
+    with own_service() as service:
+        run = service.start(f'[ "$CODY_ATTEMPT" -gt 1 ] || {{ {CHATTER} sleep 600; }}; echo done', max_turns=1)
+        reader = Reader(run)
+        eventually(lambda: len(reader.frames) > 20)
+        shutil.rmtree(service.data_dir / "redis" / "appendonlydir")
+        for name in ("worker", "redis"):
+            service.part(name).kill()
+        run.wait(*ENDED, seconds=90)
+        assert run.snapshot()["status"] == "completed"
+        reader.join(30)
+        assert not reader.is_alive()
+        seqs = [frame.seq for frame in reader.frames]
+        assert seqs == sorted(set(seqs))
+        gaps = [frame for frame in reader.frames if frame.event == "log_gap"]
+        assert len(gaps) == 1
+        before = [frame.seq for frame in reader.frames if frame.seq < gaps[0].seq]
+        assert gaps[0].json["payload"]["to"] == gaps[0].seq - 1 >= before[-1]
+        assert types([frame.json for frame in reader.frames], "run_completed") == ["run_completed"]
