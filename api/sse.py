@@ -144,7 +144,7 @@ async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
 
 
 async def _may_be_healed(run_id: str, seq: int, door: Door) -> bool:
-    """Whether Redis has lost what this client has seen: the log waits for those who can write it again (ADR 014)."""
+    """Whether Redis has lost what this client has seen: the log waits for those who can write it again (ADR 015)."""
     known = await door.store.healing.known(run_id)
     if known is None or seq > known.reserved or not known.row["version"] or await door.log.is_sound(run_id):
         return False

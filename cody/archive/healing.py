@@ -1,4 +1,4 @@
-"""A log that heals: what Redis loses of it is written again, at the same SEQs, before anything else is (ADR 014).
+"""A log that heals: what Redis loses of it is written again, at the same SEQs, before anything else is (ADR 015).
 
 Every append asks the script whether this is still the Redis that is known to have all of the log. If not, each worker
 brings what it holds of it, the store tells the rest, and the log goes on above every SEQ that was ever handed out.

@@ -32,10 +32,6 @@ class WholeLog(Log):
         """Whether Redis is known to have all that the log has said and the archive does not have."""
         return await self._mending.is_sound(run_id)
 
-    async def saw(self, run_id: str, seq: int) -> None:
-        """A reader of a log that is not sound has seen this SEQ: it was handed out."""
-        await self._mending.saw(run_id, seq)
-
     async def incarnation(self) -> str:
         """Another one than before when this Redis may have lost something: it was started again, or emptied."""
         return await self._mending.incarnation()

@@ -153,14 +153,24 @@ class Hub:
             tasks.create_task(self._interrupt_reads())
 
     async def _read_forever(self) -> None:
+        told = True
         while True:
             try:
                 self._new.clear()
+                if not told:
+                    await self._tell_what_was_seen()
+                    told = True
                 await self._find_ends()
                 await self._read_once()
             except RedisGone:
-                self._connection = None
+                self._connection, told = None, False
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _tell_what_was_seen(self) -> None:
+        """A Redis that comes back may have lost what our followers have."""
+        for run_id, ring in list(self._rings.items()):
+            if ring.last.seq:
+                await self.log.saw(run_id, ring.last.seq)
 
     async def _find_ends(self) -> None:
         """Give each new ring its place: what is older, its followers read for themselves."""

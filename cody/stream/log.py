@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError
 from cody.contract.cursor import Cursor
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
-from cody.stream.keys import fence_key, log_key
+from cody.stream.keys import fence_key, log_key, salvage_key
 
 Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken", "open", "unsure", "lease"]
 
@@ -27,6 +27,13 @@ if books[1] ~= ARGV[1] or books[2] ~= ARGV[1] then return 0 end
 if tonumber(ARGV[2]) > tonumber(books[3] or '0') then redis.call('HSET', KEYS[1], 'sealed', ARGV[2]) end
 return 1
 """
+_SAW = """
+if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'seen') or '0') then
+  redis.call('HSET', KEYS[1], 'seen', ARGV[1])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
+SALVAGE_SECONDS = 3600
 BOOKS_SECONDS = 7 * 86400
 _LAST_EPOCH = 2**64 - 1
 
@@ -114,6 +121,10 @@ class Log:
             await self._any.expire(fence_key(run_id), BOOKS_SECONDS)
         else:
             await self._any.xtrim(log_key(run_id), minid=f"{seq + 1}-0", approximate=False)
+
+    async def saw(self, run_id: str, seq: int) -> None:
+        """A reader has seen this SEQ: who mends the log, should it be lost, knows that it was handed out."""
+        await self._any.eval(_SAW, 1, salvage_key(run_id), seq, SALVAGE_SECONDS)
 
     async def settle(self, run_id: str, done: int, epoch: int) -> bool:
         """Seal up to `epoch` if the attempt `done` is the newest that wrote, and has its end; False changes nothing."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key, salvage_key
-from cody.stream.log import Fence
+from cody.stream.log import SALVAGE_SECONDS, Fence
 
 _HERE = "local here = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')\n"
 _IS_SOUND = _HERE + "return redis.call('HGET', KEYS[1], 'home') == here and 1 or 0"
@@ -46,13 +46,12 @@ redis.call('EXPIRE', KEYS[2], ARGV[1])
 return 1
 """
 )
-_RAISE = """
-if tonumber(ARGV[2]) > tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') then
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+_LEND = """
+if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'lease') or '0') then
+  redis.call('HSET', KEYS[1], 'lease', ARGV[1])
 end
 """
 _BATCH = 500
-_SALVAGE_SECONDS = 3600
 _INCARNATION_KEY = "codex:incarnation"
 
 
@@ -92,12 +91,7 @@ class Mending:
             await self._bring(run_id, fields[first : first + 2 * _BATCH])
 
     async def _bring(self, run_id: str, fields: Sequence[str | int | bytes]) -> None:
-        await self._redis.eval(_BRING, 2, fence_key(run_id), salvage_key(run_id), _SALVAGE_SECONDS, *fields)
-
-    async def saw(self, run_id: str, seq: int) -> None:
-        """A reader has seen this SEQ."""
-        await self._redis.eval(_RAISE, 1, salvage_key(run_id), "seen", seq)
-        await self._redis.expire(salvage_key(run_id), _SALVAGE_SECONDS)
+        await self._redis.eval(_BRING, 2, fence_key(run_id), salvage_key(run_id), SALVAGE_SECONDS, *fields)
 
     async def salvage(self, run_id: str) -> Salvage:
         """What was brought so far."""
@@ -132,7 +126,7 @@ class Mending:
 
     async def lend(self, run_id: str, lease: int) -> None:
         """SEQs up to `lease` may be handed out."""
-        await self._redis.eval(_RAISE, 1, fence_key(run_id), "lease", lease)
+        await self._redis.eval(_LEND, 1, fence_key(run_id), lease)
 
     async def _mend(
         self, run_id: str, seq: int, books: Fence, entries: Sequence[Entry], *, sound: bool = False

@@ -12,8 +12,10 @@ from cody.contract.errors import WORKER_LOST
 from cody.contract.events import parse
 from cody.contract.payloads import LogGap, TurnFailed
 from cody.store import FIRST_LEASE, Store
-from cody.stream.hub import Hub
+from cody.stream.hub import Follower, Hub
+from cody.stream.keys import salvage_key
 from cody.stream.log import Log
+from cody.stream.mending import Mending
 from tests.integration.archive.healing_bench import Stage, staged
 from tests.integration.stream.stream_bench import assert_lawful, whole
 from tests.parts import connected, until
@@ -215,3 +217,28 @@ async def test_a_follower_reads_across_the_loss_without_noticing(stage: Stage):
         running.cancel()
         await asyncio.wait((running,))
     assert seqs == list(range(1, 16))
+
+
+async def test_what_followers_have_seen_is_told_to_a_redis_that_comes_back(stage: Stage):
+    log = stage.worker()
+    async with connected(stage.server.url, blocking=True) as blocking:
+        hub = Hub(stage.worker(), blocking)
+        running = asyncio.create_task(hub.run())
+        await stage.record(log, "run_started")
+        await stage.claim()
+        await stage.say(log, "turn_started")
+        with hub.follow(stage.run_id, 0) as follower:
+            await until(lambda: _caught_up(follower, 2))
+            await stage.say(log, "item_delta")
+            await until(lambda: _caught_up(follower, 3))
+            async with stage.server.killed():
+                pass
+            await until(lambda: stage.redis.hget(salvage_key(stage.run_id), "seen"))
+        running.cancel()
+        await asyncio.wait((running,))
+    assert (await Mending(stage.redis).salvage(stage.run_id)).seen == 3
+
+
+async def _caught_up(follower: Follower, seq: int) -> bool:
+    await follower.take(0.1)
+    return follower.seq >= seq
