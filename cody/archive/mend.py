@@ -8,7 +8,7 @@ from cody.contract.errors import WORKER_LOST, ErrorInfo
 from cody.contract.events import PAYLOADS, TERMINAL, Speaker, TraceContext, encode
 from cody.contract.payloads import LogGap, Payload, TurnFailed
 from cody.contract.tasks import KeptReport
-from cody.store import Known
+from cody.store import Known, Word
 from cody.stream.books import books_after
 from cody.stream.entry import Entry
 from cody.stream.log import Fence
@@ -48,7 +48,9 @@ def mend(run_id: str, books: Fence, salvage: Salvage, known: Known) -> Mend:
             work.add(salvage.entries[seq])
     work.catch_up()
     lost = work.lost_writers(salvage.told)
-    short = work.books.seq < max(known.row["cursor_seq"], min(salvage.seen, known.reserved))
+    # Where no attempt can have written, only the run's own words are missing: they come back at their old places.
+    reach = work.books.seq + (0 if lost else len(work.words))
+    short = reach < max(known.row["cursor_seq"], min(salvage.seen, known.reserved))
     if short or (lost and salvage.emptied):
         work.leave_gap(lost, salvage.told)
     work.say_words()
@@ -124,16 +126,26 @@ class _Work:
         error = ErrorInfo(code=WORKER_LOST, message=message, retryable=True)
         yield "turn_failed", self._known.row["updated_at"], TurnFailed(error=error, will_retry=True)
 
-    def say_words(self) -> None:
+    @property
+    def words(self) -> list[Word]:
         """What the run itself said and the log does not have; its end only once the newest attempt has one."""
+        books = self.books
+        return (
+            []
+            if books.terminal
+            else [
+                word
+                for word in self._known.words
+                if word.number > books.lifecycle and not (word.type in TERMINAL and books.epoch > books.ended)
+            ]
+        )
+
+    def say_words(self) -> None:
+        """Say them again."""
         speaker = Speaker(run_id=self._run_id, trace_context=self._trace)
-        for word in self._known.words:
+        for word in self.words:
             number = self.books.lifecycle + 1 if word.number == UNNUMBERED else word.number
-            open_still = self.books.epoch > self.books.ended
-            if self.books.terminal or number <= self.books.lifecycle or (word.type in TERMINAL and open_still):
-                continue
-            payload = PAYLOADS[word.type].model_validate(word.payload)
-            self._say(speaker, number, word.type, word.at, payload)
+            self._say(speaker, number, word.type, word.at, PAYLOADS[word.type].model_validate(word.payload))
 
     def _say(self, speaker: Speaker, number: int, type_: str, at: int, payload: Payload) -> None:
         event = encode(speaker, number, type_, at, payload)

@@ -111,6 +111,22 @@ async def test_the_end_of_a_run_is_written_again_from_the_store(stage: Stage):
     assert await stage.read() == before
 
 
+async def test_a_word_that_a_reader_has_seen_comes_back_at_its_place_though_its_worker_died(stage: Stage):
+    log = stage.worker()
+    await stage.record(log, "run_started")
+    await stage.claim()
+    await stage.say(log, "turn_started", "turn_completed")
+    photograph = await stage.photograph()
+    await stage.record(log, "run_paused", "paused")
+    before = await stage.read()
+    await stage.roll_back(photograph)
+    await log.saw(stage.run_id, len(before))
+
+    await stage.worker().heal(stage.run_id)
+
+    assert await stage.read() == before
+
+
 async def test_what_died_with_its_writer_is_named_and_its_seqs_are_not_used_again(stage: Stage):
     log = stage.worker()
     await stage.record(log, "run_started")
