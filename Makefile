@@ -27,8 +27,8 @@ format: setup ## put every file into the house's format
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: setup ## the benchmarks
-	$(BIN)/python -m benchmarks
+bench: setup ## the benchmarks, into docs/benchmarks.md (ROUNDS=1 ONLY=turns,cancel: a quick look)
+	$(BIN)/python -m benchmarks --rounds=$(or $(ROUNDS),5) --only=$(ONLY)
 
 histories: setup ## record the workflow histories under fixtures/histories anew
 	$(BIN)/python -m tests.workflows.record

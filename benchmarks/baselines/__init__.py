@@ -1,0 +1,1 @@
+"""What the parts can do with nothing of ours on top: the denominators of the figures."""
