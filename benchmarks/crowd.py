@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 _CHUNK = 1 << 18
+_PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ async def _come(port: int, count: int, mark: str, targets: Sequence[str]) -> Non
         for _ in range(count):
             await opened.get()
         print("open", flush=True)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.wait(clients)
     first = clients[0].result()
     marked = max(client.result().marked for client in clients)
     print(json.dumps({"marked": marked, "frames": first.frames, "sends": first.sends, "size": first.size}), flush=True)

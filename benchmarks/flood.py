@@ -36,9 +36,11 @@ class Flood:
             raise RuntimeError("the flood's agent does not begin")
 
     def go(self) -> None:
-        """Let it go."""
+        """Let it go; and any attempt that comes after it, if its worker is lost."""
         self._word.set()
         self._thread.join()
+        self._go.unlink()
+        self._go.touch()
 
     def _hold(self) -> None:
         # Opening blocks until the agent opens the other end: it is there, and has nothing else to do.
