@@ -24,6 +24,10 @@ from cody.stream.hub import Follower, Hub, Trimmed
 
 SAVE_SECONDS: Final = 0.25
 """At most this often while text flows."""
+_REST: Final = 9.0
+"""How many times as long as a save took it rests after it, up to `_LONGEST_REST_SECONDS`: a text that grows is saved
+whole, and saving it all the time would cost the square of its length."""
+_LONGEST_REST_SECONDS: Final = 2.0
 BEAT_SECONDS: Final = 2.0
 _SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
     "turn_started", "response_start", "item_done", "item_error", "item_cancelled", "response_done", "response_error",
@@ -82,7 +86,7 @@ class _Turn:
         self._pid = pid
         self._unsaved = False
         self._urgent = False
-        self._saved_at = 0.0
+        self._due_at = 0.0
 
     @property
     def over(self) -> int | None:
@@ -95,7 +99,7 @@ class _Turn:
         """Seconds to wait for more before saving what there is."""
         if not self._unsaved or self.folder.header() is None:  # a response that has not begun cannot be saved
             return BEAT_SECONDS
-        return max(0.0, self._saved_at + SAVE_SECONDS - time.monotonic())
+        return max(0.0, self._due_at - time.monotonic())
 
     def fold(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -110,7 +114,8 @@ class _Turn:
         return self._task.turn * 1000 + self.folder.attempt
 
     async def save_if_due(self) -> None:
-        due = self._urgent or time.monotonic() - self._saved_at >= SAVE_SECONDS
+        began = time.monotonic()
+        due = self._urgent or began >= self._due_at
         header = self.folder.header()
         if not self._unsaved or not due or header is None:
             return
@@ -125,7 +130,9 @@ class _Turn:
         )
         await self._store.responses.save(projection)
         self._unsaved = self._urgent = False
-        self._saved_at = time.monotonic()
+        saved_at = time.monotonic()
+        rest = min(_REST * (saved_at - began), _LONGEST_REST_SECONDS)
+        self._due_at = saved_at + max(SAVE_SECONDS, rest)
 
 
 async def _take(follower: Follower, patience: float) -> Sequence[Entry]:

@@ -10,6 +10,8 @@ from cody.clock import now_ms
 from cody.contract.payloads import FileDeleted, FileWritten, LogUpdated, Payload
 from cody.stream.writer import AttemptWriter
 
+_WATCHED = (FileWritten, FileDeleted, LogUpdated)
+
 
 class Watch(Protocol):
     """The watch, which does not say again what the agent said itself."""
@@ -33,7 +35,7 @@ class TurnSink:
 
     def emit(self, type_: str, payload: Payload) -> None:
         """Append an event."""
-        if self.watch is not None and isinstance(payload, FileWritten | FileDeleted | LogUpdated):
+        if self.watch is not None and isinstance(payload, _WATCHED):
             self.watch.reported(payload.path, type_)
         self.say(type_, payload)
 

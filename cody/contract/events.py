@@ -4,6 +4,7 @@ An event is validated once, where it enters, and is bytes from there on. `encode
 readers that need what is inside (the fold). Both agree with `Event` to the byte, which the golden files pin.
 """
 
+from functools import cached_property
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
 from pydantic import Field, create_model
@@ -137,13 +138,20 @@ class Speaker(Model):
         """The second half of an entry id: turn * 1000 + attempt."""
         return epoch_of(self.turn, self.attempt)
 
+    @cached_property
+    def spoken(self) -> str:
+        """What of the envelope is the same in all of this speaker's events, as JSON."""
+        return (
+            f'"run_id":"{self.run_id}","turn":{self.turn},"attempt":{self.attempt},'
+            f'"trace_context":{self.trace_context.model_dump_json()}'
+        )
+
 
 def encode(speaker: Speaker, number: int, type_: str, timestamp: Millis, payload: p.Payload) -> bytes:
     """The event's JSON on one line; `number` is its place among its writer's events, from 1."""
     ids = f"{speaker.run_id}:{speaker.turn}:{speaker.attempt}:{number}"
     head = (
-        f'{{"event_id":"{ids}","type":"{type_}","timestamp":{timestamp},"run_id":"{speaker.run_id}",'
-        f'"turn":{speaker.turn},"attempt":{speaker.attempt},"trace_context":{speaker.trace_context.model_dump_json()},'
+        f'{{"event_id":"{ids}","type":"{type_}","timestamp":{timestamp},{speaker.spoken},'
         f'"payload":{payload.model_dump_json(by_alias=True)}}}'
     )
     return head.encode()
