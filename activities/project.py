@@ -27,7 +27,7 @@ SAVE_SECONDS: Final = 0.25
 _REST: Final = 9.0
 """How many times as long as a save took it rests after it, up to `_LONGEST_REST_SECONDS`: a text that grows is saved
 whole, and saving it all the time would cost the square of its length."""
-_LONGEST_REST_SECONDS: Final = 2.0
+_LONGEST_REST_SECONDS: Final = 5.0
 BEAT_SECONDS: Final = 2.0
 _SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
     "turn_started", "response_start", "item_done", "item_error", "item_cancelled", "response_done", "response_error",

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from cody.contract.errors import INVALID_TELEMETRY
 from cody.contract.events import PAYLOADS, TELEMETRY
@@ -55,7 +56,7 @@ def too_long(line: bytes, limit: int) -> Report:
 
 def _report(line: bytes, roots: Roots) -> Report:
     try:
-        said = json.loads(line.decode())  # from bytes, half of its time would go into guessing their encoding
+        said = _parse(line)
     except (ValueError, RecursionError) as error:
         raise _InvalidError(f"telemetry must be one line of JSON in UTF-8 ({error})") from error
     body = said.get(KEY) if isinstance(said, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -70,6 +71,14 @@ def _report(line: bytes, roots: Roots) -> Report:
     if isinstance(nested, dict):
         fields |= cast("dict[str, Any]", nested)
     return Report(type_, _payload(type_, fields, roots))
+
+
+def _parse(line: bytes) -> Any:
+    """JSON by the parser that takes a quarter of the time; what it refuses, by the one that explains it best."""
+    try:
+        return from_json(line)
+    except ValueError:
+        return json.loads(line.decode())
 
 
 def _payload(type_: str, fields: dict[str, Any], roots: Roots) -> Payload:
