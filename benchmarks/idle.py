@@ -12,7 +12,8 @@ from benchmarks.stage import Stage
 from tests.service import Service, eventually
 
 CLIENTS = 1_000
-RUNS = 10
+RUNS = 5
+"""Their turns stay under way, so no more than a worker takes at once."""
 HOLD_SECONDS = 15.0
 """One keepalive of every stream; the bare app sends none."""
 
