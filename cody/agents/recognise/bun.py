@@ -30,29 +30,34 @@ class Bun(Runner):
 
     def __init__(self) -> None:
         self._tests: list[str] = []
+        self._marks: list[str] = []
         self._printed: dict[str, int] = {}
 
     def read(self, line: str, stream: str) -> Iterator[Said]:
         """See `Runner.read`."""
         if _HEADER.fullmatch(line):
+            self._marks = []  # those before it are another runner's, as jest's and vitest's are the same
             yield Sign.HEADER
         elif count := _COUNT.fullmatch(line):
             what = "error" if count["what"] == "errors" else count["what"]
             self._printed[what] = int(count["number"])
         elif test := _TEST.fullmatch(line):
-            self._tests.append(test["word"] or _MARKS[test["mark"]])
             if test["word"]:
+                self._tests.append(test["word"])
                 yield Sign.UNDER_WAY
+            else:
+                self._marks.append(_MARKS[test["mark"]])
         elif ran := _RAN.fullmatch(line):
             yield self._counts()._replace(milliseconds=_milliseconds(ran))
-            self._tests, self._printed = [], {}
+            self._tests, self._marks, self._printed = [], [], {}
         elif none := _NO_TEST.fullmatch(line):
             yield Counts(skipped=int(none["skipped"]), milliseconds=_milliseconds(none))
         elif line in _NO_FILE:
             yield Counts()
 
     def _counts(self) -> Counts:
-        counted = self._printed or {what: self._tests.count(what) for what in set(self._tests)}
+        tests = self._tests or self._marks
+        counted = self._printed or {what: tests.count(what) for what in set(tests)}
         return Counts(
             passed=counted.get("pass", 0),
             failed=counted.get("fail", 0) or counted.get("error", 0),
