@@ -2,8 +2,8 @@
 
 BIN := .venv/bin
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-# Tests of one file share its servers, so a file stays on one worker.
-PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 2 --dist loadfile)
+# Tests of one file share its servers, so a file stays on one worker; most of them wait, so there are more than cores.
+PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 4 --dist loadfile)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint format bench histories dev

@@ -124,7 +124,7 @@ async def played(server: RedisServer, folder: Path) -> AsyncGenerator[Play]:
     await store.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(steps=STEPS)
 async def test_whatever_is_lost_no_seq_says_two_things(
     server: RedisServer, tmp_path_factory: pytest.TempPathFactory, steps: list[str]
