@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_a_failed_run_is_exit_code_1(service: Service):
     assert "127" in result.stdout + result.stderr
 
 
+@pytest.fixture
+def ctrl_c_counts() -> Generator[None]:
+    """Programs started from here take SIGINT, also where the tests themselves were started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_counts")
 def test_ctrl_c_detaches_and_says_how_to_come_back(service: Service):
     place = service.workspace()
     command = [CODY, "run", "--", "sleep", "600"]
