@@ -2,6 +2,7 @@
 
 import time
 
+import httpx
 import psutil
 
 from benchmarks.baselines import asgi
@@ -61,12 +62,8 @@ def _fresh_api(service: Service) -> psutil.Process:
 def _ready(service: Service) -> bool:
     try:
         return service.http.get("/health/ready").status_code == 200
-    except OSError:
+    except httpx.TransportError:
         return False
-    except Exception as error:
-        if type(error).__module__.startswith("httpx"):
-            return False
-        raise
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -63,18 +63,11 @@ class CommandAgent:
 async def _attend(job: Job, sink: Sink, name: str, process: AgentProcess) -> Result:
     """From the start of the process until nothing is left of it and all of its output is told."""
     listening = Listening(job, sink)
-    try:
+    async with process.attended(job.kill_grace_seconds, STOP_SIGNALS) as group:
         begin(job, sink, pid=process.pid)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(listening.listen("stdout", process.stdout))
-            group.create_task(listening.listen("stderr", process.stderr))
-            quiet, stopped = await _until_quiet(job, process)
-    except BaseExceptionGroup as failed:
-        await process.end(job.kill_grace_seconds, STOP_SIGNALS)
-        raise failed.exceptions[0] from None
-    except BaseException:
-        await process.end(job.kill_grace_seconds, STOP_SIGNALS)
-        raise
+        group.create_task(listening.listen("stdout", process.stdout))
+        group.create_task(listening.listen("stderr", process.stderr))
+        quiet, stopped = await _until_quiet(job, process)
     listening.finish()
     _say_message(job, sink, listening.last_words())
     error = None if stopped else _failure(name, await process.wait())

@@ -93,17 +93,10 @@ class _Drive:
         """Until nothing of it is left."""
         process, job = self._process, self._job
         listening = Listening(job, self._sink)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(process.stdout))
-                group.create_task(listening.listen("stderr", process.stderr))
-                quiet, stopped = await self._until_quiet()
-        except BaseExceptionGroup as failed:
-            await process.end(job.kill_grace_seconds, STOP_SIGNALS)
-            raise failed.exceptions[0] from None
-        except BaseException:
-            await process.end(job.kill_grace_seconds, STOP_SIGNALS)
-            raise
+        async with process.attended(job.kill_grace_seconds, STOP_SIGNALS) as group:
+            group.create_task(self._listen(process.stdout))
+            group.create_task(listening.listen("stderr", process.stderr))
+            quiet, stopped = await self._until_quiet()
         listening.finish()
         self._begin(None)
         return self._result(quiet, stopped, (await process.wait()).code, listening.stderr_tail())

@@ -6,7 +6,8 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,19 @@ class AgentProcess:
         """
         self._control.say({"end": list(signals), "grace": grace_seconds})
         return _joined(await self.quiet(), await self._sweep(0.0))
+
+    @asynccontextmanager
+    async def attended(self, grace_seconds: float, signals: Sequence[str]) -> AsyncGenerator[asyncio.TaskGroup]:
+        """Tasks beside the process: whatever goes wrong with one of them ends it, and is raised as it was."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                yield group
+        except BaseExceptionGroup as failed:
+            await self.end(grace_seconds, signals)
+            raise failed.exceptions[0] from None
+        except BaseException:
+            await self.end(grace_seconds, signals)
+            raise
 
     def hang_up(self) -> None:
         """Close its stdin, where that was held open."""
