@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import cancel, fanout, first_event, idle, latency, machine, projector, report, throughput, turns
+from benchmarks import cancel, fanout, first_event, idle, latency, machine, projector, report, scan, throughput, turns
 from benchmarks.figure import Figure
 from benchmarks.stage import Stage
 from tests.service import running
@@ -24,6 +24,7 @@ MEASURES = {
     "turns": turns.measure,
     "cancel": cancel.measure,
     "idle": idle.measure,
+    "scan": scan.measure,
 }
 
 
