@@ -20,7 +20,8 @@ from cody.fold import Folder, PoisonEvent
 from cody.store import Projection, RunRow, Store
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
-from cody.stream.hub import Follower, Hub, Trimmed
+from cody.stream.follower import Follower, Trimmed
+from cody.stream.hub import Hub
 
 SAVE_SECONDS: Final = 0.25
 """At most this often while text flows."""

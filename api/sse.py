@@ -19,7 +19,7 @@ from cody.contract.cursor import START, Cursor
 from cody.contract.events import PAYLOADS, TERMINAL
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
-from cody.stream.hub import Follower, Trimmed
+from cody.stream.follower import Follower, Trimmed
 
 EVENT_STREAM = "text/event-stream"
 KEEPALIVE = b": keepalive\n\n"

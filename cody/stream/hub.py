@@ -7,105 +7,11 @@ from contextlib import contextmanager
 from cody.contract.cursor import START, Cursor
 from cody.stream.connection import BLOCK_MS, AsyncRedis, RedisGone
 from cody.stream.entry import Entry
+from cody.stream.follower import READ_COUNT, Follower
 from cody.stream.log import Log
+from cody.stream.ring import RING_BYTES, Ring
 
-RING_BYTES = 4 << 20
-"""What a run's ring keeps for followers that lag; who lags more reads from Redis for itself."""
-READ_COUNT = 1000
 _PAUSE_SECONDS = 0.25
-
-
-class Trimmed(Exception):
-    """Entries after a follower's cursor are no longer in Redis."""
-
-
-class _Ring:
-    """A run's newest entries: `entries[i].seq == base + i`, also across a `log_gap`, at which it starts anew."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self.entries: list[Entry] = []
-        self.base: int | None = None
-        """SEQ of the first entry, or of the next one to come; None until the log's end is known."""
-        self.last = START
-        self.size = 0
-        self.followers = 0
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    def extend(self, new: Sequence[Entry]) -> None:
-        for entry in new:
-            if self.base is None or entry.seq != self.base + len(self.entries):
-                self.entries, self.base, self.size = [], entry.seq, 0
-            self.entries.append(entry)
-            self.size += len(entry.event)
-        self.last = new[-1].cursor
-        self._shrink()
-        self.wake()
-
-    def _shrink(self) -> None:
-        drop = 0
-        while self.size > self._limit and drop < len(self.entries) - 1:
-            self.size -= len(self.entries[drop].event)
-            drop += 1
-        if drop and self.base is not None:
-            del self.entries[:drop]
-            self.base += drop
-
-    def wake(self) -> None:
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiting.clear()
-
-    @contextmanager
-    def bell(self) -> Generator["asyncio.Future[None]"]:
-        """What rings when something comes from now on; to be asked for before looking at what is there."""
-        bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(bell)
-        try:
-            yield bell
-        finally:
-            self._waiting.discard(bell)
-
-
-class Follower:
-    """One reader's place in one run's log."""
-
-    def __init__(self, run_id: str, after: int, ring: _Ring, log: Log) -> None:
-        self.run_id = run_id
-        self.seq = after
-        self._ring = ring
-        self._log = log
-
-    async def take(self, seconds: float) -> Sequence[Entry]:
-        """All that is ready after this place, at once; nothing if nothing comes for `seconds`, or the hub stirs.
-
-        Raises Trimmed when Redis lost what comes next, RedisGone when it has to be asked and is away.
-        """
-        with self._ring.bell() as bell:
-            found = await self._look()
-            if not found:
-                await asyncio.wait((bell,), timeout=seconds)
-                found = self._ready()
-        if found:
-            self.seq = found[-1].seq
-        return found
-
-    async def _look(self) -> Sequence[Entry]:
-        """What is there after this place: in the ring, or in Redis where the ring does not reach."""
-        ring = self._ring
-        if ring.base is not None and self.seq + 1 >= ring.base:
-            return self._ready()
-        found = await self._log.after(self.run_id, self.seq, READ_COUNT)
-        if found and found[0].seq != self.seq + 1 and found[0].type != "log_gap":
-            raise Trimmed(f"{self.run_id}: SEQ {self.seq + 1} to {found[0].seq - 1}")
-        return found
-
-    def _ready(self) -> Sequence[Entry]:
-        base = self._ring.base
-        if base is None or self.seq + 1 < base:
-            return ()
-        return self._ring.entries[self.seq + 1 - base :]
 
 
 class Hub:
@@ -115,7 +21,7 @@ class Hub:
         self._ring_bytes = ring_bytes
         self.log = log
         self._blocking = Log(blocking)
-        self._rings: dict[str, _Ring] = {}
+        self._rings: dict[str, Ring] = {}
         self._new = asyncio.Event()
         self._connection: int | None = None
         self.closed = False
@@ -136,7 +42,7 @@ class Hub:
         """Follow a run from after this SEQ, for as long as the context lasts."""
         ring = self._rings.get(run_id)
         if ring is None:
-            ring = self._rings[run_id] = _Ring(self._ring_bytes)
+            ring = self._rings[run_id] = Ring(self._ring_bytes)
             self._new.set()
         ring.followers += 1
         try:
@@ -192,7 +98,7 @@ class Hub:
             if entries and run_id in self._rings:
                 self._extend(self._rings[run_id], places[run_id], entries)
 
-    def _extend(self, ring: _Ring, asked: Cursor, entries: Sequence[Entry]) -> None:
+    def _extend(self, ring: Ring, asked: Cursor, entries: Sequence[Entry]) -> None:
         """Only what follows the place that was asked for: the ring may be a newer one of the same run."""
         if ring.last == asked:
             ring.extend(entries)

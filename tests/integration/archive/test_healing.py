@@ -12,7 +12,8 @@ from cody.contract.errors import WORKER_LOST
 from cody.contract.events import parse
 from cody.contract.payloads import LogGap, TurnFailed
 from cody.store import FIRST_LEASE, Store
-from cody.stream.hub import Follower, Hub
+from cody.stream.follower import Follower
+from cody.stream.hub import Hub
 from cody.stream.keys import salvage_key
 from cody.stream.log import Log
 from cody.stream.mending import Mending

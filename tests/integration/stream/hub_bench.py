@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from cody.stream.entry import Entry
-from cody.stream.hub import RING_BYTES, Follower, Hub
+from cody.stream.follower import Follower
+from cody.stream.hub import Hub
 from cody.stream.log import Log
+from cody.stream.ring import RING_BYTES
 from tests.integration.stream.stream_bench import running, whole
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected
 

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 
 from cody.stream.connection import BLOCK_MS, RedisGone
-from cody.stream.hub import Follower, Hub, Trimmed
+from cody.stream.follower import Follower, Trimmed
+from cody.stream.hub import Hub
 from cody.stream.keys import log_key
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
