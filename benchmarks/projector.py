@@ -24,11 +24,11 @@ def measure(stage: Stage) -> list[Figure]:
     rates, growth = list[tuple[float, float]](), list[tuple[float, float]]()
     with tempfile.TemporaryDirectory() as folder, running_redis(Path(folder)) as redis:
         for number in range(stage.rounds):
-            place = Path(folder) / f"{number}.db"
-            seconds, parsed, events = uvloop.run(_project(redis, place, ITEMS, DELTAS))
+            url = f"sqlite:///{folder}/{number}.db"
+            seconds, parsed, events = uvloop.run(_project(redis, url, ITEMS, DELTAS))
             rates.append((events / seconds, events / parsed))
-            short, _, _ = uvloop.run(_project(redis, place, 1, SHORT))
-            long, _, _ = uvloop.run(_project(redis, place, 1, LONG))
+            short, _, _ = uvloop.run(_project(redis, url, 1, SHORT))
+            long, _, _ = uvloop.run(_project(redis, url, 1, LONG))
             growth.append((long, short))
     what = f"a turn of {ITEMS} messages of {DELTAS:,} deltas, folded and saved; baseline: json.loads of the same events"
     other = f"a message of {LONG:,} deltas; baseline: one of {SHORT:,}"
@@ -38,9 +38,9 @@ def measure(stage: Stage) -> list[Figure]:
     ]
 
 
-async def _project(redis: RedisServer, place: Path, items: int, deltas: int) -> tuple[float, float, int]:
+async def _project(redis: RedisServer, url: str, items: int, deltas: int) -> tuple[float, float, int]:
     """Seconds that the activity took, seconds of json.loads, and how many events the turn had."""
-    async with opened(place) as store, staged(store, redis) as stage:
+    async with opened(url) as store, staged(store, redis) as stage:
         async with stage.attempt() as speech:
             speech.say("turn_started", agent="command", pid=4711)
             speech.start_response()
