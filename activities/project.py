@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.beside import beside
 from activities.handover import handed_over
+from activities.lag import LAGS, Lag
 from cody.clock import now_ms
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of
@@ -17,6 +18,7 @@ from cody.contract.errors import INTERNAL
 from cody.contract.events import ATTEMPT_ENDS, parse
 from cody.contract.payloads import TurnStarted
 from cody.fold import Folder, PoisonEvent
+from cody.metrics import SAVED
 from cody.store import Projection, RunRow, Store
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
@@ -61,7 +63,10 @@ class ProjectActivity:
         folder = Folder(task.turn, *saved) if saved else Folder(task.turn)
         known = (run.row["current_turn"], run.row["attempt"]) == (task.turn, folder.attempt)
         turn = _Turn(self._store, task, folder, run.row["pid"] if known else None)
-        with self._hub.follow(task.run_id, max(turn.folder.cursor.seq, task.after)) as follower:
+        with (
+            self._hub.follow(task.run_id, max(turn.folder.cursor.seq, task.after)) as follower,
+            LAGS.of(lambda: turn.lag(follower)),
+        ):
             while (ended := turn.over) is None:
                 if activity.is_worker_shutdown():
                     raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
@@ -85,7 +90,8 @@ class _Turn:
         self._store = store
         self._task = task
         self._pid = pid
-        self._unsaved = False
+        self._unsaved = 0
+        self._oldest: Entry | None = None
         self._urgent = False
         self._due_at = 0.0
 
@@ -102,10 +108,17 @@ class _Turn:
             return BEAT_SECONDS
         return max(0.0, self._due_at - time.monotonic())
 
+    def lag(self, follower: Follower) -> Lag:
+        """What the document does not have: folded and not saved yet, or still to come."""
+        return Lag(self._unsaved + follower.behind, self._oldest if self._unsaved else follower.oldest)
+
     def fold(self, entries: Sequence[Entry]) -> None:
+        """Take entries into the document; the first of those that are not saved is remembered to the batch."""
+        if entries and not self._unsaved:
+            self._oldest = entries[0]
         for entry in entries:
             if self.folder.feed(entry.cursor, entry.type, entry.event):
-                self._unsaved = True
+                self._unsaved += 1
                 self._urgent = self._urgent or entry.type in _SAVED_AT_ONCE
             if entry.type == "turn_started" and entry.epoch == self._epoch:
                 self._pid = cast("TurnStarted", parse(entry.type, entry.event).payload).pid
@@ -130,8 +143,9 @@ class _Turn:
             at=now_ms(),
         )
         await self._store.responses.save(projection)
-        self._unsaved = self._urgent = False
+        self._unsaved, self._urgent = 0, False
         saved_at = time.monotonic()
+        SAVED.observe(saved_at - began)
         rest = min(_REST * (saved_at - began), _LONGEST_REST_SECONDS)
         self._due_at = saved_at + max(SAVE_SECONDS, rest)
 

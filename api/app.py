@@ -5,7 +5,7 @@ from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.pydantic import PydanticPlugin
 
-from api import documents, health, openapi, problems, runs, sse
+from api import documents, figures, health, openapi, problems, runs, sse
 from api.body import BodyLimit
 from api.json_request import JsonRequest
 from api.state import Door
@@ -36,7 +36,7 @@ def create_app(door: Door, max_body_bytes: int) -> Litestar:
             sse.stream,
             health.live,
             health.ready,
-            health.metrics,
+            figures.metrics,
         ],
         dependencies={"door": Provide(provide_door, sync_to_thread=False, use_cache=True)},
         exception_handlers=problems.HANDLERS,

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Literal, cast
 
+from temporalio.api.enums.v1 import NamespaceState
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, RPCError, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -89,13 +91,14 @@ class Gateway:
         return "terminated" if status == WorkflowExecutionStatus.TERMINATED else "failed"
 
     async def ping(self) -> None:
-        """Raise TemporalGone if the server does not answer."""
+        """Raise TemporalGone if the server does not answer, or has lost the namespace."""
+        request = DescribeNamespaceRequest(namespace=self._client.namespace)
         try:
-            healthy = await self._client.service_client.check_health(timeout=timedelta(seconds=2))
+            answer = await self._client.workflow_service.describe_namespace(request, timeout=_TIMEOUT)
         except _NO_ANSWER as error:
             raise TemporalGone(error) from error
-        if not healthy:
-            raise TemporalGone("the server says that it is not serving")
+        if answer.namespace_info.state == NamespaceState.NAMESPACE_STATE_DELETED:
+            raise TemporalGone(f"the namespace {self._client.namespace} is being deleted")
 
 
 def _is_not_found(error: Exception) -> bool:

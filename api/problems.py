@@ -1,6 +1,7 @@
 """Every error answer, made in one place: `application/problem+json` with Cody's code."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -51,6 +52,14 @@ def unavailable(part: str, error: object) -> ProblemError:
     """A part is away; `part` is temporal, redis or database."""
     said = next(iter(str(error).splitlines()), type(error).__name__)
     return problem(503, f"{part}_unavailable", f"{part} is not available: {said[:300]}")
+
+
+def not_ready(faults: Mapping[str, Exception]) -> ProblemError:
+    """503 naming every part that is down, and why."""
+    each = [unavailable(part, fault).problem for part, fault in faults.items()]
+    error = problem(503, each[0].code, "; ".join(one.detail for one in each))
+    error.problem = e.HealthProblem(**error.problem.model_dump(), parts=tuple(faults))
+    return error
 
 
 def answer(body: e.Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -116,9 +125,11 @@ HANDLERS: Any = {
 """Litestar's `exception_handlers`, which the domain's own exceptions are mapped in too."""
 
 
-def documented(*statuses: int, conflict: type[e.Problem] = e.Problem) -> dict[int, ResponseSpec]:
-    """The error answers of a route, for its OpenAPI; `conflict` is the body of its 409."""
-    models: dict[int, type[e.Problem]] = {409: conflict, 410: e.CursorProblem}
+def documented(
+    *statuses: int, conflict: type[e.Problem] = e.Problem, away: type[e.Problem] = e.Problem
+) -> dict[int, ResponseSpec]:
+    """The error answers of a route, for its OpenAPI; `conflict` is the body of its 409, `away` of its 503."""
+    models: dict[int, type[e.Problem]] = {409: conflict, 410: e.CursorProblem, 503: away}
     return {
         status: ResponseSpec(
             models.get(status, e.Problem), description=_description(status, models), media_type=PROBLEM_JSON,

@@ -7,10 +7,13 @@ from types import FrameType
 import uvicorn
 
 from api.app import create_app
+from api.archive_size import ArchiveSize
 from api.desk import Desk
 from api.gateway import Gateway
 from api.housekeeping import keep_house
 from api.links import Linker
+from api.measured import Measured
+from api.readiness import Readiness
 from api.state import Door
 from cody.archive.whole import WholeLog
 from cody.settings import Settings
@@ -45,12 +48,15 @@ async def serve(settings: Settings, store: Store) -> None:
         log=log,
         hub=hub,
         linker=Linker(settings.temporal_namespace, settings.temporal_ui_url),
+        archive_size=ArchiveSize(store.archive),
+        readiness=Readiness({"temporal": gateway.ping, "redis": log.touch, "database": store.pulse.beat}),
         roots=settings.cody_workspace_roots,
         keepalive_seconds=settings.cody_sse_keepalive_seconds,
         max_stream_seconds=settings.cody_sse_max_seconds,
     )
     config = uvicorn.Config(
-        create_app(door, settings.cody_max_body_bytes),
+        Measured(create_app(door, settings.cody_max_body_bytes)),
+        interface="asgi3",
         host=settings.cody_host,
         port=settings.cody_port,
         log_level="warning",

@@ -17,6 +17,7 @@ from api.state import Door
 from cody.contract import errors as e
 from cody.contract.cursor import START, Cursor
 from cody.contract.events import PAYLOADS, TERMINAL
+from cody.metrics import OPEN_STREAM, STREAM_RESETS, STREAMS_WAITED
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.follower import Follower, Trimmed
@@ -79,9 +80,11 @@ async def stream(
         if not wish.heal or not isinstance(body, e.CursorProblem):
             raise
         reset = b"event: stream_reset\ndata: %s\n\n" % body.model_dump_json().encode()
+        STREAM_RESETS.inc()
         earliest = Cursor.parse(body.earliest_cursor).seq - 1 if body.earliest_cursor else 0
         return _response(_frames(wish, door, earliest, reset))
     except (TimeoutError, Unsettled, *RedisGone):
+        STREAMS_WAITED.inc()
         return _response(_when_redis_is_back(wish, door))
     if over:
         return Response(None, status_code=204)
@@ -172,7 +175,7 @@ async def _frames(
     if first:
         yield retry + first
         retry = b""
-    with door.hub.follow(wish.run_id, after) as follower:
+    with OPEN_STREAM, door.hub.follow(wish.run_id, after) as follower:
         while not door.hub.closed and time.monotonic() - began < door.max_stream_seconds:
             silence = min(spoke + door.keepalive_seconds, began + door.max_stream_seconds) - time.monotonic()
             try:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.archive_size import ArchiveSize
 from api.desk import Desk
 from api.links import Linker
+from api.readiness import Readiness
 from cody.archive.whole import WholeLog
 from cody.store import Store
 from cody.stream.hub import Hub
@@ -20,6 +22,8 @@ class Door:
     log: WholeLog
     hub: Hub
     linker: Linker
+    readiness: Readiness
+    archive_size: ArchiveSize
     roots: Sequence[Path]
     keepalive_seconds: float
     max_stream_seconds: float

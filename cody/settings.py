@@ -40,6 +40,12 @@ class Settings(BaseSettings):
         default_factory=lambda: (Path.cwd(),), description="where a working_dir may lie, colon-separated"
     )
 
+    # The figures of a worker; the API's are at its own /metrics.
+    cody_metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="port of a worker's /metrics; 0: a free one, unset: none"
+    )
+    cody_metrics_host: str = Field(default="127.0.0.1", description="address that a worker's /metrics listens on")
+
     # The log.
     cody_log_young_seconds: float = Field(
         default=3600.0, ge=0, description="how long an event stays in Redis; then only the archive has it"

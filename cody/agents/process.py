@@ -15,6 +15,7 @@ from cody.agents.base import Quiet
 from cody.agents.pipes import Input, Output
 from cody.agents.sweep import ATTEMPT, RUN_ID, TURN, sweep_attempt
 from cody.clock import now_ms
+from cody.metrics import AGENTS
 
 
 class SpawnError(Exception):
@@ -49,6 +50,8 @@ class AgentProcess:
         self._control = control
         self._marks = marks
         self._quiet: asyncio.Task[Quiet] = asyncio.create_task(self._until_quiet())
+        AGENTS.inc()
+        self._quiet.add_done_callback(lambda _: AGENTS.dec())
 
     async def wait(self) -> Exit:
         """Wait for the agent's own process; what it left in the background may still be there."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from cody.archive.packing import pack
 from cody.clock import now_ms
 from cody.contract.events import TERMINAL, said_at
+from cody.metrics import ARCHIVE_FAILURES, ARCHIVE_ROUND, ARCHIVE_WAITING, ARCHIVED_BYTES, ARCHIVED_CHUNKS
 from cody.store import ArchivePatience, Chunk, Due, Store
 from cody.stream.books import place_of
 from cody.stream.entry import Entry
@@ -50,6 +51,7 @@ class Archivist:
             try:
                 busy = await self.round()
             except Exception as error:  # noqa: BLE001 - the loop's edge: what fails now is tried again, and said
+                ARCHIVE_FAILURES.inc()
                 _log.warning("the archive has to wait", exc_info=error)
                 busy = False
             await asyncio.sleep(0 if busy else ROUND_SECONDS)
@@ -63,9 +65,11 @@ class Archivist:
             young_after=now - int(keep.young_seconds * 1000),
         )
         due = await self._store.archive.due(patience)
+        ARCHIVE_WAITING.set(len(due))
         moved = [await self._move(log, patience.young_after) for log in due]
         if keep.archive_seconds is not None:
             await self._store.archive.expire(now - int(keep.archive_seconds * 1000))
+        ARCHIVE_ROUND.set_to_current_time()
         return any(moved)
 
     async def _move(self, log: Due, young_after: int) -> bool:
@@ -86,6 +90,8 @@ class Archivist:
             whole = entries[-1].type in TERMINAL
             if not await self._store.archive.keep(log.run_id, chunks, whole=whole):
                 return False
+            ARCHIVED_CHUNKS.inc(len(chunks))
+            ARCHIVED_BYTES.inc(sum(len(chunk.data) for chunk in chunks))
             archived = entries[-1].seq
         trimmed = await self._trim(log, young_after)
         return archived > log.archived or trimmed > log.trimmed

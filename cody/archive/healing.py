@@ -15,6 +15,7 @@ from cody.archive.holdings import Holdings
 from cody.archive.mend import Mend, books_of_archive, mend
 from cody.archive.packing import unpack
 from cody.archive.whole import WholeLog
+from cody.metrics import HEALS
 from cody.store import FIRST_LEASE, DatabaseGone, Known, Store
 from cody.stream.connection import AsyncRedis, RedisGone
 from cody.stream.entry import Entry
@@ -139,6 +140,7 @@ class HealingLog(WholeLog):
         if not await self._mending.finish(run_id, plan.books):
             return False
         if plan.steps:
+            HEALS.labels("gap" if plan.lossy else "whole").inc()
             word = "lost for good in part" if plan.lossy else "written again"
             _log.warning("%s: SEQ %d to %d were %s", run_id, books.seq + 1, plan.books.seq, word)
         if known.settled:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from cody.metrics import HELD_DROPPED
 from cody.stream.entry import Entry
 
 HOLD_BYTES = 64 << 20
@@ -24,6 +25,11 @@ class Holdings:
         self._limit = limit_bytes
         self._runs: dict[str, _Held] = {}
         self._bytes = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of events."""
+        return self._bytes
 
     @property
     def runs(self) -> Collection[str]:
@@ -63,3 +69,4 @@ class Holdings:
         """Of the run that has held something for longest: a stream that floods is archived soon, and comes later."""
         run_id = next(run_id for run_id, held in self._runs.items() if held.entries)
         self._bytes -= len(self._runs[run_id].entries.popleft().event)
+        HELD_DROPPED.inc()

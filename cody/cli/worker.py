@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.attempt import Parts
 from activities.end import EndActivity
+from activities.measured import Measured
 from activities.project import ProjectActivity
 from activities.record import RecordActivity
 from activities.turn import TurnActivity
@@ -26,11 +27,14 @@ from cody.agents.sweep import sweep_dead_workers
 from cody.archive.archivist import Archivist, Retention
 from cody.archive.healing import Healer, HealingLog
 from cody.cli.service import fail_fast, logging_to_stderr, open_store
+from cody.cli.worker_metrics import serve_metrics
 from cody.contract import tasks as t
+from cody.metrics import HELD_BYTES, WORKER
 from cody.settings import Settings
 from cody.store import Store
 from cody.stream.connection import connect
 from cody.stream.hub import Hub
+from cody.stream.hub_figures import HubFigures
 from cody.stream.log import Log
 from workflows.continuous_run import ContinuousRun
 
@@ -60,11 +64,14 @@ async def _work(settings: Settings) -> None:
     redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
     log, keepers = HealingLog(redis, store), Keepers()
     hub = Hub(log, blocking)
+    WORKER.register(HubFigures(hub))
+    HELD_BYTES.set_function(lambda: log.holdings.size)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:
+        serve_metrics(settings)
         client = await Client.connect(
             settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
         )
@@ -121,6 +128,7 @@ def make_workers(
         patience=Patience(settings.cody_provider_answer_seconds, settings.cody_provider_silence_seconds),
     )
     shared: dict[str, Any] = {
+        "interceptors": [Measured()],
         "graceful_shutdown_timeout": GRACE,
         "max_heartbeat_throttle_interval": timedelta(seconds=1),
         "default_heartbeat_throttle_interval": timedelta(seconds=1),

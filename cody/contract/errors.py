@@ -102,6 +102,12 @@ class TransitionProblem(Problem):
     run_status: str = Field(description="The run's status; `status` beside it is the HTTP status, as RFC 9457 says.")
 
 
+class HealthProblem(Problem):
+    """Not ready: which parts are down. `code` is the first one's, and `detail` says what is wrong with each."""
+
+    parts: tuple[str, ...] = Field(description="Of `temporal`, `redis` and `database`, those that are down.")
+
+
 class CursorProblem(Problem):
     """A cursor that cannot be resumed from: all a client needs to heal in this one round trip."""
 

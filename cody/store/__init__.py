@@ -4,6 +4,7 @@ from cody.store.archive import ArchivePatience, ArchiveStore, Chunk, Due
 from cody.store.controls import Control, ControlStore, IllegalControl
 from cody.store.database import Database, DatabaseGone
 from cody.store.healing import FIRST_LEASE, HealingStore, Known
+from cody.store.pulse import Pulse
 from cody.store.responses import Projection, ResponseStore
 from cody.store.run_rows import AnyRequest, Filters, KeyReused, NewRun, Overtaken, RunChange, RunRow, ThreadBusy, Word
 from cody.store.runs import RunStore
@@ -55,6 +56,7 @@ class Store:
         self.archive = ArchiveStore(self.database)
         self.healing = HealingStore(self.database)
         self.turns = TurnStore(self.database)
+        self.pulse = Pulse(self.database)
 
     async def open(self) -> None:
         """Bring the schema up to date; raises DatabaseGone if the database does not answer."""

@@ -59,10 +59,6 @@ class Database:
         """As `write`, for changes of the schema, which may take their time."""
         return await self._backend.rebuild(work)
 
-    async def ping(self) -> None:
-        """Raise DatabaseGone if the database does not answer."""
-        await self.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
-
     async def close(self) -> None:
         """Close all connections."""
         await self._backend.close()

@@ -34,6 +34,7 @@ _AWAY = (
     "55P03",  # a lock that was not free in time
     "57",  # shutting down, starting up, told to stop
     "58",  # its disk
+    "25006",  # read-only: a standby, or a primary that was told to hold still
     "25P03",  # we were too long between two statements
 )
 """SQLSTATEs (PostgreSQL's appendix A), by their beginnings, after which the same may succeed later."""

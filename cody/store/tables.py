@@ -187,3 +187,10 @@ said = Table(
     Column("at", BigInteger, nullable=False),
     Column("payload", Text, nullable=False),
 )
+
+pulses = Table(
+    "pulses",
+    metadata,
+    Column("process", _Line(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from cody.metrics import RING_MISSES
 from cody.stream.entry import Entry
 from cody.stream.log import Log
 from cody.stream.ring import Ring
@@ -23,6 +24,19 @@ class Follower:
         self._ring = ring
         self._log = log
 
+    @property
+    def behind(self) -> int:
+        """Entries that the hub has read and this place has not come to."""
+        return max(0, self._ring.last.seq - self.seq)
+
+    @property
+    def oldest(self) -> Entry | None:
+        """The first of them, or the first that the ring still has."""
+        base = self._ring.base
+        if base is None or not self.behind:
+            return None
+        return next(iter(self._ring.entries[max(0, self.seq + 1 - base) :][:1]), None)
+
     async def take(self, seconds: float) -> Sequence[Entry]:
         """All that is ready after this place, at once; nothing if nothing comes for `seconds`, or the hub stirs.
 
@@ -42,6 +56,7 @@ class Follower:
         ring = self._ring
         if ring.base is not None and self.seq + 1 >= ring.base:
             return self._ready()
+        RING_MISSES.inc()
         found = await self._log.after(self.run_id, self.seq, READ_COUNT)
         if found and found[0].seq != self.seq + 1 and found[0].type != "log_gap":
             raise Trimmed(f"{self.run_id}: SEQ {self.seq + 1} to {found[0].seq - 1}")

@@ -35,7 +35,12 @@ class Hub:
     @property
     def watched(self) -> dict[str, int]:
         """How many followers each watched run has."""
-        return {run_id: ring.followers for run_id, ring in self._rings.items()}
+        return {run_id: ring.followers for run_id, ring in list(self._rings.items())}
+
+    @property
+    def ring_bytes(self) -> int:
+        """Of events, in all rings."""
+        return sum(ring.size for ring in list(self._rings.values()))
 
     @contextmanager
     def follow(self, run_id: str, after: int) -> Generator[Follower]:

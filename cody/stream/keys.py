@@ -1,5 +1,8 @@
 """The keys of a run; the braces put all of them in one Redis Cluster slot."""
 
+HEALTH_KEY = "codex:health"
+"""Written to see whether Redis takes a write; of no run."""
+
 
 def log_key(run_id: str) -> str:
     """The stream of the run's events."""

@@ -1,18 +1,21 @@
 """One run's log: append to it behind the fence, and read it by SEQ."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from redis.exceptions import NoScriptError
 
 from cody.contract.cursor import Cursor
+from cody.metrics import appended, expect_outcomes
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
-from cody.stream.keys import fence_key, log_key, salvage_key
+from cody.stream.keys import HEALTH_KEY, fence_key, log_key, salvage_key
 
 Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken", "open", "unsure", "lease"]
+expect_outcomes(get_args(Outcome))
 
 _SCRIPT = (Path(__file__).parent / "append.lua").read_text()
 _SEAL = """
@@ -33,6 +36,7 @@ if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'seen') or '0') then
 end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
+HEALTH_SECONDS = 60
 SALVAGE_SECONDS = 3600
 BOOKS_SECONDS = 7 * 86400
 _LAST_EPOCH = 2**64 - 1
@@ -80,6 +84,10 @@ class Log:
         """Raise a RedisError if Redis does not answer."""
         await self._any.ping()
 
+    async def touch(self) -> None:
+        """Write a key that expires; raises a RedisError if Redis is away, read-only, full, or cannot save to disk."""
+        await self._any.set(HEALTH_KEY, 1, ex=HEALTH_SECONDS)
+
     async def client_id(self) -> int:
         """Redis's number of this connection, for `unblock`; only where there is just one."""
         return cast("int", await self._any.client_id())
@@ -95,6 +103,7 @@ class Log:
 
         What this writer appended before is skipped; where it is `whole` or nothing, such a number is `taken`.
         """
+        began = time.perf_counter()
         call: list[Any] = [2, log_key(run_id), fence_key(run_id), epoch, first, int(whole), self.first_lease]
         for pair in events:
             call.extend(pair)
@@ -103,7 +112,9 @@ class Log:
         except NoScriptError:  # not SCRIPT LOAD and once more: a Redis that restarts in between has forgotten it again
             reply = await self._any.eval(_SCRIPT, *call)
         outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
-        return Appended(cast("Outcome", outcome.decode()), count, seq, newest)
+        done = Appended(cast("Outcome", outcome.decode()), count, seq, newest)
+        appended(time.perf_counter() - began, done.outcome, events, done.count)
+        return done
 
     async def seal(self, run_id: str, epoch: int) -> bool:
         """Let no attempt up to this epoch write any more, but for its end in its name (`whole`).

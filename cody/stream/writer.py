@@ -6,6 +6,7 @@ from collections import deque
 from cody.contract.base import Millis
 from cody.contract.events import Speaker, encode
 from cody.contract.payloads import Payload
+from cody.metrics import APPEND_RETRIES
 from cody.stream.connection import RedisGone
 from cody.stream.log import Log, Outcome
 
@@ -105,6 +106,7 @@ class AttemptWriter:
             try:
                 done = await self._log.append(self.speaker.run_id, self.speaker.epoch, self._sent + 1, batch)
             except RedisGone:
+                APPEND_RETRIES.inc()
                 await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
                 tries += 1
                 continue

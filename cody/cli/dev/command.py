@@ -12,6 +12,7 @@ from cody.cli.dev.plan import Plan
 from cody.cli.dev.ports import PortTakenError, settle
 from cody.cli.dev.providers import NoProvidersError
 from cody.cli.dev.redis import NoServerError
+from cody.cli.dev.service import worker_names
 from cody.cli.dev.session import Session
 from cody.cli.dev.supervise import StartFailedError
 
@@ -61,6 +62,8 @@ def command(
     asked = {"--api-port": api_port, "--temporal-port": temporal_port, "--ui-port": ui_port, "--redis-port": redis_port}
     if fake_providers:
         asked["--fake-providers"] = 0
+    names = worker_names(workers)
+    asked |= dict.fromkeys(names, 0)
     try:
         lock = DataDirLock(folder)
         ports = settle(asked)
@@ -73,6 +76,7 @@ def command(
             workers=workers,
             demo=demo,
             user=dict(os.environ),
+            metrics_ports={name: ports[name] for name in names},
             providers_port=ports.get("--fake-providers"),
         )
         session = Session(plan, lock.fd)

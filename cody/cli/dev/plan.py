@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NAMESPACE = "default"
@@ -25,6 +25,8 @@ class Plan:
     demo: bool
     user: Mapping[str, str]
     """The environment that `cody dev` was started in."""
+    metrics_ports: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Where the workers, by name, show their figures."""
     providers_port: int | None = None
     """Where the fake providers listen; None without any."""
 
@@ -36,8 +38,18 @@ class Plan:
     @property
     def url(self) -> str:
         """Where a client on this machine finds the API."""
-        host = "127.0.0.1" if self.host in _ANYWHERE else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+        return f"http://{self.address(self.host, self.api_port)}"
+
+    @property
+    def metrics_host(self) -> str:
+        """Where the workers' figures are shown."""
+        return self.user.get("CODY_METRICS_HOST") or "127.0.0.1"
+
+    @staticmethod
+    def address(host: str, port: int) -> str:
+        """Where somebody on this machine finds what listens on `host`."""
+        host = "127.0.0.1" if host in _ANYWHERE else host
+        return f"{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def ui_url(self) -> str:
@@ -97,6 +109,7 @@ class Plan:
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "CODY_HOST": self.host,
             "CODY_PORT": str(self.api_port),
+            "CODY_METRICS_HOST": self.metrics_host,
             "CODY_WORKSPACE_ROOTS": ":".join((self.roots, *([str(self.demos)] if self.demo else []))),
             # What a part prints stands in its log at once.
             "PYTHONUNBUFFERED": "1",

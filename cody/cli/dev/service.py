@@ -1,6 +1,7 @@
 """The API and the workers as processes, and when the whole service is ready."""
 
 import sys
+from collections.abc import Mapping
 
 import httpx
 
@@ -17,12 +18,22 @@ def api_part(plan: Plan) -> Part:
 
 def worker_parts(plan: Plan) -> list[Part]:
     """As many `cody worker` as were asked for."""
-    names = ["worker"] if plan.workers == 1 else [f"worker-{number}" for number in range(1, plan.workers + 1)]
-    return [_part(plan, name, "worker") for name in names]
+    ports = plan.metrics_ports
+    return [
+        _part(plan, name, "worker", {"CODY_METRICS_PORT": str(ports[name])} if name in ports else {})
+        for name in worker_names(plan.workers)
+    ]
 
 
-def _part(plan: Plan, name: str, subcommand: str) -> Part:
-    return Part(name, (sys.executable, "-m", "cody.cli", subcommand), plan.env(), plan.log(name))
+def worker_names(workers: int) -> list[str]:
+    """What they are called."""
+    return ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
+
+
+def _part(plan: Plan, name: str, subcommand: str, own: Mapping[str, str] | None = None) -> Part:
+    """`own` is what this part's environment has on top."""
+    command = (sys.executable, "-m", "cody.cli", subcommand)
+    return Part(name, command, {**plan.env(), **(own or {})}, plan.log(name))
 
 
 class ServiceProbe:

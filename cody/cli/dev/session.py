@@ -16,6 +16,7 @@ from cody.cli.dev.redis import NAME as REDIS
 from cody.cli.dev.redis import RedisProbe, redis_part
 from cody.cli.dev.service import API, ServiceProbe, api_part, worker_parts
 from cody.cli.dev.supervise import Probe, Supervisor
+from cody.cli.dev.targets import write_targets
 from cody.cli.dev.temporal import NAME as TEMPORAL
 from cody.cli.dev.temporal import TemporalProbe, temporal_part
 from cody.cli.invocation import cody
@@ -82,6 +83,7 @@ class Session:
         await asyncio.gather(*waits)
         names = [part.name for part in self._service]
         plan.write_addresses()
+        write_targets(plan)
         click.echo(f"starting {', '.join(names)}")
         await self._supervisor.start(*self._service)
         await self._supervisor.ready(API, ServiceProbe(plan.url), SERVICE_START, needs=names)

@@ -69,15 +69,15 @@ async def test_transactions_that_a_kill_cut_off_tell_that_the_database_is_away(
 
 
 async def test_who_waits_for_a_frozen_database_can_stop_waiting(store: Store, postgres_server: PostgresServer) -> None:
-    await store.database.ping()
+    await store.pulse.beat()
     postgres_server.signal(signal.SIGSTOP)
     try:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await store.database.ping()
+                await store.pulse.beat()
     finally:
         postgres_server.signal(signal.SIGCONT)
-    await store.database.ping()
+    await store.pulse.beat()
 
 
 async def test_a_database_that_is_not_there_or_refuses_us_is_away(url: str) -> None:
@@ -90,7 +90,7 @@ async def test_a_database_that_is_not_there_or_refuses_us_is_away(url: str) -> N
 
 async def test_the_name_that_libpq_has_for_encryption_is_understood(url: str) -> None:
     async with opened(f"{url}?sslmode=disable") as store:
-        await store.database.ping()
+        await store.pulse.beat()
 
 
 async def test_a_value_that_no_column_takes_is_not_a_database_that_is_away(store: Store) -> None:
