@@ -86,9 +86,8 @@ def test_a_run_moves_the_workers_figures(service: Service):
     assert more("cody_appended_events_total") == len(events)
     assert more("cody_appended_bytes_total") > 100 * len(events)
     assert more("cody_append_batch_events_sum") == len(events)
-    assert (
-        more("cody_append_seconds_count") == more("cody_appends_total") >= more("cody_appends_total", outcome="ok") > 3
-    )
+    assert more("cody_append_seconds_count") == more("cody_appends_total")
+    assert more("cody_appends_total", outcome="ok") > 3
     assert more("cody_activities_total", activity="take_turn", outcome="done") == 2
     assert more("cody_activities_total", activity="project_turn", outcome="done") == 2
     assert more("cody_activities_total", outcome="failed") == 0
