@@ -1,5 +1,8 @@
 """Whether the service and its parts are up, what it answers when one is not, and its figures."""
 
+import sqlite3
+from contextlib import closing
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -50,6 +53,43 @@ def test_readiness_names_the_part_that_is_down_and_recovers(own_service: OwnServ
             assert again.status_code == 202, again.text
             eventually(lambda: service.http.get(again.headers["location"]).json()["status"] == "completed", 60)
             assert len(list(service.listed())) == 2
+
+
+def test_every_part_that_is_down_is_named_and_the_figures_stay(own_service: OwnService):
+    with own_service() as service:
+        with closing(sqlite3.connect(service.data_dir / "cody.db", timeout=20, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with service.frozen("redis"), service.frozen("temporal"):
+                eventually(lambda: _parts_down(service) == ["temporal", "redis", "database"], 30)
+                answer = service.http.get("/metrics")
+                families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+                assert answer.status_code == 200
+                assert {sample.value for sample in families["cody_part_up"].samples} == {0}
+                assert "cody_runs" not in families
+            eventually(lambda: _parts_down(service) == ["database"], 30)
+            assert list(service.listed()) == []  # what only reads goes on
+            other.execute("ROLLBACK")
+        eventually(lambda: _parts_down(service) == [], 30)
+        assert service.start("true").wait("completed", seconds=60)
+
+
+def test_a_redis_that_is_full_is_not_ready_until_it_has_room(own_service: OwnService):
+    with own_service() as service, service.redis() as redis:
+        redis.config_set("maxmemory", "1")
+        eventually(lambda: _parts_down(service) == ["redis"], 30)
+        assert redis.ping()
+        redis.config_set("maxmemory", "0")
+        eventually(lambda: _parts_down(service) == [], 30)
+        assert service.start("true").wait("completed", seconds=60)
+
+
+def _parts_down(service: Service) -> list[str]:
+    answer = service.http.get("/health/ready")
+    if answer.status_code == 200:
+        return []
+    parts = answer.json()["parts"]
+    assert problem(answer, 503, f"{parts[0]}_unavailable")["detail"].count(" is not available") == len(parts)
+    return parts
 
 
 def _down(service: Service):

@@ -88,6 +88,15 @@ async def test_a_database_that_is_not_there_or_refuses_us_is_away(url: str) -> N
         await store.close()
 
 
+async def test_a_database_that_became_a_standby_is_away(url: str, other: "asyncpg.Connection[asyncpg.Record]") -> None:
+    name = await other.fetchval("SELECT current_database()")
+    await other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    async with opened(url) as store:
+        assert await store.runs.count_by_status() == {}
+        with pytest.raises(DatabaseGone, match="read-only"):
+            await store.pulse.beat()
+
+
 async def test_the_name_that_libpq_has_for_encryption_is_understood(url: str) -> None:
     async with opened(f"{url}?sslmode=disable") as store:
         await store.pulse.beat()
