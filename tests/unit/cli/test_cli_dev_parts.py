@@ -1,5 +1,6 @@
 """Ports, the data directory's lock, and the environment that `cody dev` gives to its parts."""
 
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from cody.cli.dev.lock import DataDirInUseError, DataDirLock
 from cody.cli.dev.plan import Plan
 from cody.cli.dev.providers import NoProvidersError, providers_part
 from cody.cli.dev.redis import server_binary
+from cody.cli.dev.service import worker_parts
+from cody.cli.dev.targets import write_targets
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +106,17 @@ def test_what_the_user_set_wins_where_no_option_does(tmp_path):
     assert env["TEMPORAL_ADDRESS"] == "127.0.0.1:2"
     assert (env["CODY_HOST"], env["CODY_PORT"]) == ("0.0.0.0", "1")
     assert settled.url == "http://127.0.0.1:1"
+
+
+def test_prometheus_is_told_where_each_process_shows_its_figures(tmp_path):
+    settled = replace(plan(tmp_path, CODY_METRICS_HOST="::"), workers=2, metrics_ports={"worker-1": 7, "worker-2": 8})
+    write_targets(settled)
+    groups = json.loads((tmp_path / "prometheus-targets.json").read_text())
+    found = {group["labels"]["part"]: group["targets"] for group in groups}
+    assert found == {"api": ["127.0.0.1:1"], "worker-1": ["127.0.0.1:7"], "worker-2": ["127.0.0.1:8"]}
+    ports = {part.name: part.env["CODY_METRICS_PORT"] for part in worker_parts(settled)}
+    assert ports == {"worker-1": "7", "worker-2": "8"}
+    assert {part.env["CODY_METRICS_HOST"] for part in worker_parts(settled)} == {"::"}
 
 
 def test_an_empty_variable_is_not_set(tmp_path):
