@@ -37,6 +37,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     errors.StartProblem,
     errors.TransitionProblem,
     errors.CursorProblem,
+    errors.HealthProblem,
     Health,
 )
 _TEXT = {"type": "string"}
