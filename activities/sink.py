@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from activities.kept_output import KeptOutput
 from cody.agents.base import Stop
@@ -10,7 +10,7 @@ from cody.clock import now_ms
 from cody.contract.payloads import FileDeleted, FileWritten, LogUpdated, Payload
 from cody.stream.writer import AttemptWriter
 
-_WATCHED = (FileWritten, FileDeleted, LogUpdated)
+_WATCHED = frozenset({"file_written", "file_deleted", "log_updated"})
 
 
 class Watch(Protocol):
@@ -35,8 +35,8 @@ class TurnSink:
 
     def emit(self, type_: str, payload: Payload) -> None:
         """Append an event."""
-        if self.watch is not None and isinstance(payload, _WATCHED):
-            self.watch.reported(payload.path, type_)
+        if type_ in _WATCHED and self.watch is not None:
+            self.watch.reported(cast("FileWritten | FileDeleted | LogUpdated", payload).path, type_)
         self.say(type_, payload)
 
     def say(self, type_: str, payload: Payload) -> None:

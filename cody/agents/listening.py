@@ -13,6 +13,8 @@ MESSAGE_BYTES = 16 * 1024
 ERROR_BYTES = 2 * 1024
 READY_EVERY = 200
 """Reports of one chunk after which the sink is asked whether it has room."""
+_HEEDED = frozenset({"token_usage", "completion_detected", "test_run_started", "test_run_completed"})
+"""Reports that say something about the turn too: looked for by name, as `isinstance` of a model is slow to say no."""
 
 
 class Listening:
@@ -66,8 +68,9 @@ class Listening:
             if isinstance(piece, bytes):
                 self._text(ear, ear.decoder.feed(piece))
                 continue
-            self._recogniser.reported(piece)
-            self._report(piece)
+            self._sink.emit(piece.type, piece.payload)
+            if piece.type in _HEEDED:
+                self._heed(piece)
             if number % READY_EVERY == 0:
                 await self._sink.ready()
 
@@ -77,8 +80,8 @@ class Listening:
         (self._last_words if ear.stream == "stdout" else self._last_errors).feed(data)
         self._tell(self._recogniser.feed(ear.stream, text))
 
-    def _report(self, report: Report) -> None:
-        self._sink.emit(report.type, report.payload)
+    def _heed(self, report: Report) -> None:
+        self._recogniser.reported(report)
         if isinstance(report.payload, TokenUsage):
             self.usage = _added(self.usage or Usage(), report.payload)
             self._sink.emit("usage_update", UsageUpdate(response_id=self._job.response_id, usage=self.usage))

@@ -11,6 +11,8 @@ from cody.agents.reports import Report, too_long, understand
 MAX_LINE = 1024 * 1024
 """Bytes of a telemetry line (without its end) that are held; a longer one is text, with a warning."""
 KEY = b'"__cody_event__"'
+_USUAL = b"{" + KEY
+"""How most of them begin: without blanks."""
 MAX_BLANKS = 32
 """Blanks between the bracket and the key: a bound, so that a line of blanks is not held for ever."""
 
@@ -31,7 +33,13 @@ class Splitter:
         pieces: list[Piece] = []
         at = 0
         while at < len(chunk):
-            at = self._line(chunk, at, pieces) if self._held else self._text(chunk, at, pieces)
+            if self._held:
+                at = self._line(chunk, at, pieces)
+            elif (end := self._whole_line(chunk, at)) >= 0:
+                pieces.append(understand(chunk[at:end], self._roots))
+                at = end + 1
+            else:
+                at = self._text(chunk, at, pieces)
         return pieces
 
     def finish(self) -> list[Piece]:
@@ -40,6 +48,12 @@ class Splitter:
         if not held:
             return []
         return [understand(held, self._roots)] if self._sure else [held]
+
+    def _whole_line(self, chunk: bytes, at: int) -> int:
+        """The end of a telemetry line that is whole in the chunk, as almost all of a flood are; -1 if there is none."""
+        if self._at_line_start and chunk.startswith(_USUAL, at):
+            return chunk.find(b"\n", at, at + MAX_LINE + 1)
+        return -1
 
     def _text(self, chunk: bytes, at: int, pieces: list[Piece]) -> int:
         """Pass on text up to the next line that starts with `{`; where that is."""

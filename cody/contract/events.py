@@ -139,19 +139,23 @@ class Speaker(Model):
         return epoch_of(self.turn, self.attempt)
 
     @cached_property
-    def spoken(self) -> str:
+    def name(self) -> bytes:
+        """How the ids of this speaker's events begin."""
+        return f"{self.run_id}:{self.turn}:{self.attempt}".encode()
+
+    @cached_property
+    def spoken(self) -> bytes:
         """What of the envelope is the same in all of this speaker's events, as JSON."""
         return (
             f'"run_id":"{self.run_id}","turn":{self.turn},"attempt":{self.attempt},'
             f'"trace_context":{self.trace_context.model_dump_json()}'
-        )
+        ).encode()
 
 
 def encode(speaker: Speaker, number: int, type_: str, timestamp: Millis, payload: p.Payload) -> bytes:
     """The event's JSON on one line; `number` is its place among its writer's events, from 1."""
-    ids = f"{speaker.run_id}:{speaker.turn}:{speaker.attempt}:{number}"
-    head = (
-        f'{{"event_id":"{ids}","type":"{type_}","timestamp":{timestamp},{speaker.spoken},'
-        f'"payload":{payload.model_dump_json(by_alias=True)}}}'
-    )
-    return head.encode()
+    # As `model_dump_json`, without what that does for arguments which are not given: half of the time.
+    said = payload.__pydantic_serializer__.to_json(payload, by_alias=True)
+    return b'{"event_id":"%s:%d","type":"%s","timestamp":%d,%s,"payload":%s}' % (
+        speaker.name, number, type_.encode(), timestamp, speaker.spoken, said,
+    )  # fmt: skip

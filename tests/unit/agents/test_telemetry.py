@@ -127,7 +127,7 @@ def test_valid_telemetry_is_understood(body: dict[str, object], payload: dict[st
         ({"type": "file_written", "path": "/etc/passwd"}, "working directory"),
         ({"type": "file_written", "path": "../x"}, "outside"),
         ({"type": "file_written", "path": "a\0b"}, "NUL"),
-        ({"type": "file_written", "path": "a\ud800"}, "surrogate"),
+        ({"type": "file_written", "path": "a\ud800"}, "hex escape"),
         ({"type": "file_written", "path": "a", "bytes": 2**60}, "larger"),
         ({"type": "token_usage"}, "input_tokens"),
         ({"type": "token_usage", "prompt_tokens": "many"}, "prompt_tokens"),
