@@ -3,7 +3,8 @@
 -- KEYS  1 the log, 2 the fence
 -- ARGV  1 the writer's epoch (0: the run itself), 2 the number of its first event here, 3 '1' if this writer must have
 --       none of them yet, 4 the SEQ up to which a new log is leased, or 0 from a writer that takes the books at their
---       word, then type, event, type, event, …
+--       word, 5 the types and 6 the events, each with a line end after it: two long arguments are nearly free, and a
+--       thousand short ones cost the client and Redis as much as all the rest
 -- Gives {outcome, how many were appended, last SEQ of the log, newest epoch}; outcome is one of
 --   ok        appended, but for what this writer had appended before
 --   fenced    a newer attempt has written, so this one is a zombie
@@ -21,7 +22,24 @@
 local ends = { turn_completed = true, turn_failed = true, turn_aborted_by_user = true }
 local terminals = { run_completed = true, run_failed = true, run_cancelled = true }
 
-local writer, first, unknown, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', (#ARGV - 4) / 2
+local writer, first, unknown = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+
+-- The lines of a text, one a call; searched as they are, as a pattern would look at every character.
+local function lines(text)
+  local at = 1
+  return function()
+    local stop = string.find(text, '\n', at, true)
+    if not stop then return nil end
+    local line = string.sub(text, at, stop - 1)
+    at = stop + 1
+    return line
+  end
+end
+
+local types = {}
+for type in lines(ARGV[5]) do types[#types + 1] = type end
+local count = #types
+
 local books = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'number', 'lifecycle', 'ended', 'terminal',
   'sealed', 'done', 'home', 'lease')
 local function book(place) return tonumber(books[place] or '0') end
@@ -49,21 +67,23 @@ if writer > epoch and math.floor(writer / 1000) == done then return answer('ende
 if first > known + 1 then return answer('hole', 0) end
 
 local from = known - first + 1
-for place = from, count - 2 do
-  local type = ARGV[5 + place * 2]
+for place = from + 1, count - 1 do
+  local type = types[place]
   if terminals[type] then return answer('terminal', 0) end
   if writer > 0 and ends[type] then return answer('ended', 0) end
 end
 -- Here and not by whoever writes it, as an attempt of a worker that was frozen may begin at any moment until then.
-if terminals[ARGV[3 + count * 2]] and writer == 0 and epoch > ended then return answer('open', 0) end
+if terminals[types[count]] and writer == 0 and epoch > ended then return answer('open', 0) end
 
 if first_lease > 0 and seq + count - from > (tonumber(books[10]) or first_lease) then return answer('lease', 0) end
 
 if writer > epoch then epoch = writer end
-for place = from, count - 1 do
-  local type = ARGV[5 + place * 2]
+local event = lines(ARGV[6])
+for _ = 1, from do event() end
+for place = from + 1, count do
+  local type = types[place]
   seq = seq + 1
-  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', ARGV[6 + place * 2])
+  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', event())
   if terminals[type] then terminal = 1 end
   if writer > 0 and ends[type] then ended = writer end
   if writer > 0 and type == 'turn_completed' then done = math.floor(writer / 1000) end

@@ -104,9 +104,9 @@ class Log:
         What this writer appended before is skipped; where it is `whole` or nothing, such a number is `taken`.
         """
         began = time.perf_counter()
-        call: list[Any] = [2, log_key(run_id), fence_key(run_id), epoch, first, int(whole), self.first_lease]
-        for pair in events:
-            call.extend(pair)
+        types = _lines([type_.encode() for type_, _ in events])
+        said = _lines([event for _, event in events])
+        call = (2, log_key(run_id), fence_key(run_id), epoch, first, int(whole), self.first_lease, types, said)
         try:
             reply = await self._any.evalsha(self._sha, *call)
         except NoScriptError:  # not SCRIPT LOAD and once more: a Redis that restarts in between has forgotten it again
@@ -169,6 +169,14 @@ class Log:
         reply = cast("dict[bytes, Any]", await self.redis.xread(streams, count=count, block=block_ms) or {})
         runs = {log_key(run_id).encode(): run_id for run_id in cursors}
         return {runs[key]: _entries(found) for key, found in _by_stream(reply)}
+
+
+def _lines(parts: Sequence[bytes]) -> bytes:
+    """Each with a line end after it, as the script takes them apart; ValueError if one holds a line end itself."""
+    text = b"\n".join((*parts, b""))
+    if text.count(b"\n") != len(parts):
+        raise ValueError("an event is one line")
+    return text
 
 
 def _by_stream(reply: Any) -> list[tuple[bytes, Any]]:

@@ -196,3 +196,15 @@ async def test_an_entry_is_found_by_its_seq_alone(log: Log) -> None:
 
     assert [str(entry.cursor) for entry in (first, sixth, last) if entry] == ["1-1001", "6-1002", "10-1002"]
     assert [entry.seq for entry in await log.after(run_id, 4, 3)] == [5, 6, 7]
+
+
+async def test_an_event_that_is_not_one_line_is_refused_by_the_log_whole(log: Log) -> None:
+    run_id = new_run_id()
+    batch = events(speaker(run_id, 1, 1), 1, ["turn_started", "item_delta"])
+
+    with pytest.raises(ValueError, match="one line"):
+        await log.append(run_id, 1001, 1, [batch[0], ("item_delta", b'{"a":\n1}')])
+    assert await log.after(run_id, 0) == []
+
+    assert (await log.append(run_id, 1001, 1, batch)).outcome == "ok"
+    assert [(entry.type, entry.event) for entry in await log.after(run_id, 0)] == batch
