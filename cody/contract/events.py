@@ -125,6 +125,11 @@ def said_at(raw: bytes | str) -> Millis:
     return _Stamped.model_validate_json(raw).timestamp
 
 
+def beginning(run_id: str, turn: int, attempt: int) -> bytes:
+    """How the JSON of an attempt's events begins, so that who said one is told without reading it."""
+    return f'{{"event_id":"{run_id}:{turn}:{attempt}:'.encode()
+
+
 class Speaker(Model):
     """Who is speaking: a turn's attempt, or the run itself (`0:0`)."""
 
@@ -139,9 +144,9 @@ class Speaker(Model):
         return epoch_of(self.turn, self.attempt)
 
     @cached_property
-    def name(self) -> bytes:
-        """How the ids of this speaker's events begin."""
-        return f"{self.run_id}:{self.turn}:{self.attempt}".encode()
+    def begin(self) -> bytes:
+        """How the JSON of this speaker's events begins."""
+        return beginning(self.run_id, self.turn, self.attempt)
 
     @cached_property
     def spoken(self) -> bytes:
@@ -156,6 +161,6 @@ def encode(speaker: Speaker, number: int, type_: str, timestamp: Millis, payload
     """The event's JSON on one line; `number` is its place among its writer's events, from 1."""
     # As `model_dump_json`, without what that does for arguments which are not given: half of the time.
     said = payload.__pydantic_serializer__.to_json(payload, by_alias=True)
-    return b'{"event_id":"%s:%d","type":"%s","timestamp":%d,%s,"payload":%s}' % (
-        speaker.name, number, type_.encode(), timestamp, speaker.spoken, said,
+    return b'%s%d","type":"%s","timestamp":%d,%s,"payload":%s}' % (
+        speaker.begin, number, type_.encode(), timestamp, speaker.spoken, said,
     )  # fmt: skip

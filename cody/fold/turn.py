@@ -3,10 +3,10 @@
 from cody.contract import payloads as p
 from cody.contract.cursor import START, Cursor
 from cody.contract.errors import STREAM_SEQUENCE
-from cody.contract.events import Event
+from cody.contract.events import Event, beginning
 from cody.contract.responses import Response
 from cody.fold.draft import Draft, SequenceError
-from cody.fold.reading import Delta, Said, read
+from cody.fold.reading import FOLDED, Delta, Said, read
 from cody.fold.state import AttemptEnd, Changes, Checkpoint, Tally
 
 
@@ -18,7 +18,7 @@ class Folder:
     response for open, and knows no tokens of before.
     """
 
-    __slots__ = ("_attempt", "_cursor", "_draft", "_ended", "_response", "_tally", "turn")
+    __slots__ = ("_attempt", "_beginning", "_cursor", "_draft", "_ended", "_response", "_tally", "turn")
 
     def __init__(self, turn: int, response: Response | None = None, checkpoint: Checkpoint | None = None) -> None:
         state = checkpoint or (_guess(response) if response else Checkpoint(cursor=str(START)))
@@ -29,6 +29,7 @@ class Folder:
         self._tally = state.tally
         self._draft = Draft(response, state)
         self._response: Response | None = None
+        self._beginning: bytes | None = None
 
     @property
     def cursor(self) -> Cursor:
@@ -54,9 +55,14 @@ class Folder:
         """Fold one entry; True if there is something new to save (document, tally or end).
 
         Entries at or before the cursor, of other turns, of older attempts and of types that the fold has no use for
-        give False. Raises PoisonEvent, without any change, for an entry that is not the event its type says.
+        give False. Raises PoisonEvent, without any change, for an entry that is not the event its type says; where the
+        fold has no use for the type, and its first bytes say that it is the attempt's own, nothing more is read of it.
         """
         if cursor.seq <= self._cursor.seq:
+            return False
+        if self._beginning and type_ not in FOLDED and type(event) is bytes and event.startswith(self._beginning):
+            # What `fold` would do, but for reading it: an agent may flood us with events that no response needs.
+            self._cursor, self._response = cursor, None
             return False
         return self.fold(cursor, type_, read(cursor, type_, event))
 
@@ -71,6 +77,8 @@ class Folder:
         newer = said.attempt > self._attempt
         if newer:
             self._supersede(said)
+        if newer or self._beginning is None:
+            self._beginning = beginning(said.run_id, said.turn, said.attempt)
         payload = said.payload
         if isinstance(payload, Delta):
             return self._write(cursor, type_, said) or newer

@@ -176,3 +176,14 @@ def test_a_client_that_heals_from_documents_ends_where_the_others_do(entries: li
     documents = [Response.model_validate_json(doc.model_dump_json()) for doc in before.responses.values()]
     healed = feed(RunFolder(documents, before.status), entries)
     assert healed.responses == feed(RunFolder(), entries).responses
+
+
+@common
+@given(runs())
+def test_what_is_not_read_of_bytes_makes_no_difference(entries: list[Entry]) -> None:
+    for turn in turns(entries):
+        quick, thorough = Folder(turn), Folder(turn)
+        for entry in entries:
+            news = quick.feed(entry.cursor, entry.type, entry.event)
+            assert thorough.feed(entry.cursor, entry.type, entry.event.decode()) == news
+            assert outcome(quick) == outcome(thorough)
