@@ -7,7 +7,7 @@ brings what it holds of it, the store tells the rest, and the log goes on above 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -50,6 +50,8 @@ class HealingLog(WholeLog):
     def __init__(self, redis: AsyncRedis, store: Store, patience: HealingPatience | None = None) -> None:
         super().__init__(redis, store.archive)
         self.holdings = Holdings()
+        self.tell: Callable[[str, Sequence[Entry]], None] | None = None
+        """Who is to know at once what was appended here (`Hub.hear`)."""
         self._store = store.healing
         self._patience = patience or HealingPatience()
         self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -69,7 +71,10 @@ class HealingLog(WholeLog):
             else:
                 break
         if done.outcome == "ok":
-            self.holdings.hold(run_id, await self._appended(run_id, done, events))
+            appended = await self._appended(run_id, done, events)
+            self.holdings.hold(run_id, appended)
+            if self.tell is not None:
+                self.tell(run_id, appended)
         return done
 
     async def seal(self, run_id: str, epoch: int) -> bool:

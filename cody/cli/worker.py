@@ -66,6 +66,7 @@ async def _work(settings: Settings) -> None:
     hub = Hub(log, blocking)
     WORKER.register(HubFigures(hub))
     HELD_BYTES.set_function(lambda: log.holdings.size)
+    log.tell = hub.hear
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

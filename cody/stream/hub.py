@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cody.contract.cursor import START, Cursor
 from cody.stream.connection import BLOCK_MS, AsyncRedis, RedisGone
 from cody.stream.entry import Entry
 from cody.stream.follower import READ_COUNT, Follower
 from cody.stream.log import Log
-from cody.stream.ring import RING_BYTES, Ring
+from cody.stream.ring import HEARD_SECONDS, RING_BYTES, Ring
 
 _PAUSE_SECONDS = 0.25
 
@@ -57,6 +57,12 @@ class Hub:
             if not ring.followers and self._rings.get(run_id) is ring:
                 del self._rings[run_id]
 
+    def hear(self, run_id: str, appended: Sequence[Entry]) -> None:
+        """What this process has appended just now: its followers have it at once, and Redis need not send it back."""
+        ring = self._rings.get(run_id)
+        if ring is not None and ring.base is not None:
+            ring.hear(appended)
+
     async def run(self) -> None:
         """Read until cancelled; while Redis is away, try again."""
         async with asyncio.TaskGroup() as tasks:
@@ -95,11 +101,15 @@ class Hub:
     async def _read_once(self) -> None:
         if self._connection is None:
             self._connection = await self._blocking.client_id()
-        places = {run_id: ring.last for run_id, ring in self._rings.items() if ring.base is not None}
+        known = {run_id: ring for run_id, ring in self._rings.items() if ring.base is not None}
+        places = {run_id: ring.last for run_id, ring in known.items() if not ring.is_heard}
+        patience = BLOCK_MS / 1000 if len(places) == len(known) else HEARD_SECONDS
         if not places:
-            await self._new.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience if known else None):
+                    await self._new.wait()
             return
-        for run_id, entries in (await self._blocking.read(places, READ_COUNT, BLOCK_MS)).items():
+        for run_id, entries in (await self._blocking.read(places, READ_COUNT, round(patience * 1000))).items():
             if entries and run_id in self._rings:
                 self._extend(self._rings[run_id], places[run_id], entries)
 

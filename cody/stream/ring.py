@@ -1,6 +1,8 @@
 """A run's newest entries in memory, and the bell that rings when more come."""
 
 import asyncio
+import math
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
@@ -9,6 +11,9 @@ from cody.stream.entry import Entry
 
 RING_BYTES = 4 << 20
 """What a run's ring keeps for followers that lag; who lags more reads from Redis for itself."""
+
+HEARD_SECONDS = 0.05
+"""How long a run is left unread after its writer was heard in this process: what others write is seen so late."""
 
 
 class Ring:
@@ -22,6 +27,7 @@ class Ring:
         self.last = START
         self.size = 0
         self.followers = 0
+        self._heard_until = -math.inf
         self._waiting: set[asyncio.Future[None]] = set()
 
     def extend(self, new: Sequence[Entry]) -> None:
@@ -34,6 +40,22 @@ class Ring:
         self.last = new[-1].cursor
         self._shrink()
         self.wake()
+
+    def hear(self, appended: Sequence[Entry]) -> None:
+        """What was appended in this process just now, in order: not to be read again, if it follows on what is here.
+
+        Where something is missing before it, nothing is taken: that is read, and this with it.
+        """
+        new = [entry for entry in appended if entry.seq > self.last.seq]
+        follows = not new or (new[0].seq == self.last.seq + 1 and new[-1].seq - self.last.seq == len(new))
+        self._heard_until = time.monotonic() + HEARD_SECONDS if follows else -math.inf
+        if new and follows:
+            self.extend(new)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what is new is told by `hear` just now, and reading it would only give it twice."""
+        return self._heard_until > time.monotonic()
 
     def _shrink(self) -> None:
         drop = 0

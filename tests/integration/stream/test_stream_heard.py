@@ -1,0 +1,92 @@
+"""What a process appends itself, its hub does not read again: each SEQ once, in order, whoever else writes."""
+
+import asyncio
+import random
+
+from cody.contract.payloads import RunChanged
+from cody.stream.ends import append_next
+from cody.stream.entry import Entry
+from cody.stream.hub import Hub
+from cody.stream.log import Log
+from cody.stream.ring import RING_BYTES, Ring
+from tests.integration.stream.hub_bench import assert_saw_all, running_hub, see
+from tests.integration.stream.stream_bench import AT, events, speaker
+from tests.parts import RedisServer, new_run_id, until
+
+
+def entries(first: int, last: int, epoch: int = 1001) -> list[Entry]:
+    return [Entry(seq, epoch, "item_delta", b'{"seq":%d}' % seq) for seq in range(first, last + 1)]
+
+
+def ring_at(seq: int) -> Ring:
+    ring = Ring(RING_BYTES)
+    ring.base = 1
+    ring.extend(entries(1, seq))
+    return ring
+
+
+def seqs(ring: Ring) -> list[int]:
+    return [entry.seq for entry in ring.entries]
+
+
+def test_what_follows_is_taken_and_needs_no_reading() -> None:
+    ring = ring_at(3)
+    assert not ring.is_heard
+    ring.hear(entries(4, 6))
+    assert (seqs(ring), str(ring.last), ring.is_heard) == ([1, 2, 3, 4, 5, 6], "6-1001", True)
+
+
+def test_what_was_read_already_is_taken_once() -> None:
+    ring = ring_at(5)
+    ring.hear(entries(2, 4))
+    assert (seqs(ring), ring.is_heard) == ([1, 2, 3, 4, 5], True)
+    ring.hear(entries(4, 7))
+    assert (seqs(ring), ring.is_heard) == ([1, 2, 3, 4, 5, 6, 7], True)
+
+
+def test_where_something_is_missing_it_is_all_left_to_be_read() -> None:
+    for appended in (entries(5, 6), [*entries(4, 4), *entries(6, 7)], [*entries(2, 3), *entries(5, 5)]):
+        ring = ring_at(3)
+        ring.hear([])
+        assert ring.is_heard
+        ring.hear(appended)
+        assert (seqs(ring), ring.is_heard) == ([1, 2, 3], False)
+
+
+async def _say(log: Log, hub: Hub | None, run_id: str, number: int, count: int) -> None:
+    """Append as an attempt, and let the hub hear of it as `HealingLog` does."""
+    batch = events(speaker(run_id, 1, 1), number, ["item_delta"] * count)
+    done = await log.append(run_id, 1001, number, batch)
+    assert (done.outcome, done.count) == ("ok", count)
+    if hub is not None:
+        hub.hear(run_id, [Entry(done.seq - count + n, done.epoch, *pair) for n, pair in enumerate(batch, 1)])
+
+
+async def test_what_others_write_in_between_is_seen_at_its_place(redis_server: RedisServer, log: Log) -> None:
+    run_id, dice = new_run_id(), random.Random(7)
+    async with running_hub(redis_server) as hub, asyncio.TaskGroup() as tasks:
+        with hub.follow(run_id, 0) as follower:
+            rounds = [(dice.randint(1, 30), dice.random(), dice.random() < 0.3) for _ in range(200)]
+            total = sum(count for count, _, _ in rounds) + sum(foreign for _, _, foreign in rounds)
+            seeing = tasks.create_task(see(follower, total))
+            number = 1
+            for count, where, foreign in rounds:
+                await _say(log, hub if where < 0.9 else None, run_id, number, count)
+                number += count
+                if foreign:
+                    await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
+            seen = await seeing
+    await assert_saw_all(log, run_id, seen)
+
+
+async def test_who_writes_after_a_writer_that_was_heard_is_seen_though_it_says_no_more(
+    redis_server: RedisServer, log: Log
+) -> None:
+    run_id = new_run_id()
+    async with running_hub(redis_server) as hub:
+        with hub.follow(run_id, 0) as follower:
+            await until(lambda: hub._rings[run_id].base is not None)
+            await _say(log, hub, run_id, 1, 3)
+            await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
+            seen = await see(follower, 4)
+    await assert_saw_all(log, run_id, seen)
