@@ -3,7 +3,7 @@
 import click
 import uvloop
 
-from cody.cli.service import fail_fast, logging_to_stderr, open_store
+from cody.cli.service import fail_fast, logging_to_stderr, open_store, spare_the_collector
 from cody.settings import Settings
 
 
@@ -19,6 +19,7 @@ async def _serve(settings: Settings) -> None:
     from api.server import serve
 
     store = await open_store(settings)
+    spare_the_collector()
     try:
         await serve(settings, store)
     finally:

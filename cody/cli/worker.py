@@ -26,7 +26,7 @@ from cody.agents.registry import agent_for
 from cody.agents.sweep import sweep_dead_workers
 from cody.archive.archivist import Archivist, Retention
 from cody.archive.healing import Healer, HealingLog
-from cody.cli.service import fail_fast, logging_to_stderr, open_store
+from cody.cli.service import fail_fast, logging_to_stderr, open_store, spare_the_collector
 from cody.cli.worker_metrics import serve_metrics
 from cody.contract import tasks as t
 from cody.metrics import HELD_BYTES, WORKER
@@ -81,6 +81,7 @@ async def _work(settings: Settings) -> None:
             loops = (hub.run(), archivist.run(), Healer(log, store).run())
             beside = [tasks.create_task(loop) for loop in loops]
             workers = make_workers(client, settings, store, log, hub, keepers)
+            spare_the_collector()
             running = [tasks.create_task(worker.run()) for worker in workers]
             await stopping.wait()
             await asyncio.gather(*(worker.shutdown() for worker in workers))
