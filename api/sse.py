@@ -139,7 +139,7 @@ async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
     if epoch not in (None, known) and (here or not seq):
         detail = f"cursor {wish.place}: the entry there is {Cursor(seq, known)}"
         raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, detail)
-    if seq < end and ((first := await log.first(run_id)) is None or first.seq > seq + 1):
+    if seq < end and ((first := await log.first(run_id)) is None or not first.follows(seq)):
         rest = f"the stream begins at {first.cursor}" if first else "and so is all of it"
         detail = f"what follows cursor {wish.place} is gone; {rest}"
         raise await _no_place(wish, door, 410, e.STREAM_TRIMMED, detail)

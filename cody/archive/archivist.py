@@ -82,7 +82,7 @@ class Archivist:
                 entries = [entry for entry in entries if entry.seq <= log.cursor]
             if not entries:
                 break
-            if entries[0].seq != archived + 1 and entries[0].type != "log_gap":
+            if not entries[0].follows(archived):
                 lost = f"SEQ {archived + 1} to {entries[0].seq - 1}"
                 _log.error("%s: %s were lost before they were archived", log.run_id, lost)
                 break

@@ -39,7 +39,7 @@ class WholeLog(Log):
     async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:
         """At most `count` entries above `seq`, in order; what is gone for good is a hole before the first one."""
         found = await super().after(run_id, seq, count)
-        if found and (found[0].seq == seq + 1 or found[0].type == "log_gap"):
+        if found and found[0].follows(seq):
             return found
         return (await self.archived(run_id, seq))[:count] or found
 

@@ -63,7 +63,7 @@ async def _fold(log: Log, run_id: str) -> list[Document]:
     folder = RunFolder()
     seq = 0
     while entries := await log.after(run_id, seq, PAGE):
-        if entries[0].seq != seq + 1 and entries[0].type != "log_gap":
+        if not entries[0].follows(seq):
             raise click.ClickException(f"the log of {run_id} no longer has SEQ {seq + 1} to {entries[0].seq - 1}")
         for entry in entries:
             try:

@@ -1,5 +1,6 @@
 """One entry of a log: where it stands, what type it is, its JSON, and its SSE frame."""
 
+import json
 from collections.abc import Mapping
 
 from cody.contract.cursor import Cursor
@@ -27,6 +28,12 @@ class Entry:
     def cursor(self) -> Cursor:
         """The entry's id."""
         return Cursor(self.seq, self.epoch)
+
+    def follows(self, seq: int) -> bool:
+        """Whether nothing lies between that SEQ and this entry, but what a `log_gap` says is gone."""
+        if self.seq <= seq + 1:
+            return True
+        return self.type == "log_gap" and json.loads(self.event)["payload"]["from"] <= seq + 1
 
     @property
     def frame(self) -> bytes:

@@ -58,7 +58,7 @@ class Follower:
             return self._ready()
         RING_MISSES.inc()
         found = await self._log.after(self.run_id, self.seq, READ_COUNT)
-        if found and found[0].seq != self.seq + 1 and found[0].type != "log_gap":
+        if found and not found[0].follows(self.seq):
             raise Trimmed(f"{self.run_id}: SEQ {self.seq + 1} to {found[0].seq - 1}")
         return found
 

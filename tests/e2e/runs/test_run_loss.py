@@ -109,3 +109,6 @@ def test_what_died_with_its_worker_is_named_and_the_run_goes_on(own_service: Own
         before = [frame.seq for frame in reader.frames if frame.seq < gaps[0].seq]
         assert gaps[0].json["payload"]["to"] == gaps[0].seq - 1 >= before[-1]
         assert types([frame.json for frame in reader.frames], "run_completed") == ["run_completed"]
+        with run.stream() as anew:
+            assert anew.status == 200
+            assert next(frame.event for frame in anew.rest() if frame.event) == "log_gap"

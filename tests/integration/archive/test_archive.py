@@ -193,15 +193,28 @@ async def test_past_its_retention_the_archive_forgets_what_redis_has_let_go_of(s
     assert (await stage.whole.after(stage.run_id, 3))[0].seq == 11
 
 
+async def test_a_gap_hides_nothing_that_only_the_archive_has(stage: Stage):
+    await stage.say(3)
+    await stage.archive()
+    assert await stage.in_redis() == 0
+    await _leave_gap(stage)
+    assert await stage.read() == stage.said
+    assert await stage.read(6) == stage.said[3:]
+
+
 async def test_a_gap_is_archived_as_it_is_read(stage: Stage):
     await stage.say(3)
-    gap = encode(speaker(stage.run_id), 1, "log_gap", AT, LogGap(from_=4, to=9))
-    await stage.log.redis.xadd(log_key(stage.run_id), {"type": "log_gap", "event": gap}, id="10-1001")
-    await stage.log.redis.hset(fence_key(stage.run_id), "seq", "10")
-    await stage._know()
+    await _leave_gap(stage)
     query = update(runs).where(runs.c.id == stage.run_id).values(cursor_seq=10)
     await stage.store.database.write(lambda connection: connection.execute(query))
     await stage.archive()
     assert await stage.in_redis() == 0
     assert await stage.read() == stage.said
     assert await stage.read(6) == stage.said[3:]
+
+
+async def _leave_gap(stage: Stage) -> None:
+    gap = encode(speaker(stage.run_id), 1, "log_gap", AT, LogGap(from_=4, to=9))
+    await stage.log.redis.xadd(log_key(stage.run_id), {"type": "log_gap", "event": gap}, id="10-1001")
+    await stage.log.redis.hset(fence_key(stage.run_id), "seq", "10")
+    await stage._know()

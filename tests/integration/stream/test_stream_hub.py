@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
+from cody.contract.events import encode
+from cody.contract.payloads import LogGap
 from cody.stream.connection import BLOCK_MS, RedisGone
 from cody.stream.follower import Follower, Trimmed
 from cody.stream.hub import Hub
@@ -221,7 +223,8 @@ async def test_a_log_gap_is_no_trimming(redis_server: RedisServer, log: Log) -> 
     async with running_hub(redis_server) as hub:
         with hub.follow(run_id, 0) as follower, hub.follow(run_id, 2) as ahead:
             await settled(hub, run_id)
-            await log.redis.xadd(log_key(run_id), {"type": "log_gap", "event": "{}"}, id="9-1001")
+            gap = encode(speaker(run_id), 1, "log_gap", AT, LogGap(from_=3, to=8))
+            await log.redis.xadd(log_key(run_id), {"type": "log_gap", "event": gap}, id="9-1001")
             for each in (follower, ahead):
                 assert (await see(each, 9))[-1].seq == 9
 
