@@ -109,6 +109,8 @@ class Attempt:
         prompt, fault = await asyncio.to_thread(self._prompt)
         if not await self._parts.store.turns.claim(here, turn, self._number, uuid4().hex, prompt):
             raise AttemptTaken(f"{here} turn {turn} attempt {self._number}")
+        # Whoever heals the log knows of the claim, and would take an attempt that has not written yet for lost.
+        self._parts.log.begins(here, self.writer.speaker.epoch)
         if (turn, self._number) != (1, 1):  # nothing is older than that, and looking costs milliseconds
             await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
         if self._number > 1 and (await self._parts.log.fence(here)).done == turn:

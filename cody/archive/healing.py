@@ -56,12 +56,16 @@ class HealingLog(WholeLog):
         self._patience = patience or HealingPatience()
         self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    def begins(self, run_id: str, epoch: int) -> None:
+        """What this process has not appended in the attempt's name, nobody has: it tells so where the log is healed."""
+        self.holdings.begins(run_id, epoch)
+
     async def append(
         self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False
     ) -> Appended:
         """As `Log.append`; waits for the log to be healed where that is needed."""
         if epoch and not whole:
-            self.holdings.begins(run_id, epoch)
+            self.begins(run_id, epoch)
         while True:
             done = await super().append(run_id, epoch, first, events, whole=whole)
             if done.outcome == "unsure":

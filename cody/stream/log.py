@@ -96,6 +96,9 @@ class Log:
         """Let a blocking read of another connection return at once."""
         await self._any.client_unblock(client_id)
 
+    def begins(self, run_id: str, epoch: int) -> None:
+        """An attempt of this process may write from now on. Nothing to a log that is taken at its word."""
+
     async def append(
         self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False
     ) -> Appended:

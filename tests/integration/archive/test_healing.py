@@ -149,6 +149,23 @@ async def test_what_died_with_its_writer_is_named_and_its_seqs_are_not_used_agai
     assert (await stage.say(log, "item_delta")).outcome == "fenced"
 
 
+async def test_an_attempt_that_has_not_written_yet_is_not_taken_for_lost(stage: Stage):
+    log = stage.worker()
+    await stage.record(log, "run_started")
+    await stage.claim()
+    log.begins(stage.run_id, 1001)
+    await stage.claim(attempt=2)
+    log.begins(stage.run_id, 1002)
+    await stage.lose_all()
+
+    await stage.say(log, "turn_started", attempt=2)
+
+    assert [(entry.seq, entry.type) for entry in await whole(log, stage.run_id)] == [
+        (1, "run_started"),
+        (2, "turn_started"),
+    ]
+
+
 async def test_an_attempt_that_was_lost_with_its_writer_is_ended(stage: Stage):
     await stage.record(stage.worker(), "run_started")
     await stage.claim()
