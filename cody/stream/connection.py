@@ -7,7 +7,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 __all__ = ["BLOCK_MS", "AsyncRedis", "RedisError", "RedisGone", "connect"]
@@ -16,8 +16,15 @@ AsyncRedis = Redis
 RedisGone = (RedisConnectionError, RedisTimeoutError, ConnectionError)
 """Redis is away, or the connection broke: worth trying again, as everything we send may be sent twice."""
 
+_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+"""How replies begin that refuse for now what is right: a full disk, a failover, a script that takes long."""
+
 BLOCK_MS = 5000
 """Longest that one blocking read waits on the server."""
+
+
+class RedisRefuses(RedisConnectionError):
+    """Redis answers, but does not take what is sent just now."""
 
 
 class _Client(Redis):
@@ -35,6 +42,10 @@ class _Client(Redis):
                 return await cast("Any", super()).execute_command(*args, **options)
         except TimeoutError as error:
             raise RedisTimeoutError(f"no answer to {args[0]} for {self.deadline_seconds:g} s") from error
+        except ResponseError as error:
+            if isinstance(error, (OutOfMemoryError, ReadOnlyError)) or str(error).startswith(_REFUSALS):
+                raise RedisRefuses(str(error)) from error
+            raise
 
 
 def connect(url: str, *, blocking: bool = False, connections: int = 50) -> Redis:

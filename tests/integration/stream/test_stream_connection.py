@@ -58,6 +58,20 @@ async def test_a_redis_that_says_nothing_is_gone_in_time(redis_server: RedisServ
         await log.ping()
 
 
+@pytest.mark.parametrize(("setting", "refusing", "usual"), [("maxmemory", 1, 0), ("min-replicas-to-write", 1, 0)])
+async def test_a_redis_that_refuses_for_now_counts_as_gone(
+    redis_server: RedisServer, log: Log, setting: str, refusing: int, usual: int
+) -> None:
+    run_id = new_run_id()
+    await log.redis.config_set(setting, refusing)
+    try:
+        with pytest.raises(RedisGone):
+            await say(log, run_id, 1)
+    finally:
+        await log.redis.config_set(setting, usual)
+    await say(log, run_id, 1)
+
+
 async def test_a_crowd_waits_its_turn(redis_server: RedisServer) -> None:
     redis = connect(redis_server.url, connections=3)
     log, run_id = Log(redis), new_run_id()
