@@ -6,7 +6,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 4 --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench histories dev
+.PHONY: help setup test lint format bench chaos histories dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ format: setup ## put every file into the house's format
 
 bench: setup ## the benchmarks, into docs/benchmarks.md (ROUNDS=1 ONLY=turns,cancel: a quick look)
 	$(BIN)/python -m benchmarks --rounds=$(or $(ROUNDS),5) --only=$(ONLY)
+
+chaos: setup ## random faults under load (ROUNDS=20 SEED=1 DATABASE=sqlite: those rounds, on that database)
+	$(BIN)/python -m tests.chaos --rounds=$(or $(ROUNDS),6) --database=$(or $(DATABASE),both) $(if $(SEED),--seed=$(SEED))
 
 histories: setup ## record the workflow histories under fixtures/histories anew
 	$(BIN)/python -m tests.workflows.record

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -44,9 +44,12 @@ async def until(look: Callable[[], T | Awaitable[T]], seconds: float = PATIENCE_
 class RedisServer:
     """A Redis (or Valkey) on loopback with an append-only file, as `cody dev` runs it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, data: Path | None = None, within: Sequence[str] = ()) -> None:
+        """Its log is in `folder`, as is its file unless that goes to `data`; `within` is a command that becomes it."""
         self.port = free_port()
         self._folder = folder
+        self._data = data or folder
+        self._within = within
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,11 +60,11 @@ class RedisServer:
     def start(self) -> None:
         """Start it and return when it answers."""
         options = (
-            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""),
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._data), "--save", ""),
             *("--appendonly", "yes", "--appendfsync", "everysec", "--daemonize", "no"),
         )
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen((str(server_binary()), *options), stdout=log, stderr=log)
+            self._process = subprocess.Popen((*self._within, str(server_binary()), *options), stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:

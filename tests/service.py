@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -137,6 +138,11 @@ class Stream:
 
     def close(self) -> None:
         """Hang up."""
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Hang up as a process that is killed with unread bytes does: the server gets a RST and no goodbye."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def body(self, seconds: float = PATIENCE_SECONDS) -> bytes:
@@ -273,7 +279,12 @@ class Service:
     """A `cody dev --no-demo` in a directory of its own; `start_process` and `stop` are the fixture's."""
 
     def __init__(
-        self, root: Path, env: Mapping[str, str] | None = None, workers: int = 1, options: Sequence[str] = ()
+        self,
+        root: Path,
+        env: Mapping[str, str] | None = None,
+        workers: int = 1,
+        options: Sequence[str] = (),
+        within: Sequence[str] = (),
     ) -> None:
         self.root = root.resolve()
         """Where it was started, so the root that working directories may lie in."""
@@ -284,7 +295,7 @@ class Service:
         self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.said = self.root / "cody-dev.out"
-        self._env, self._workers, self._options = dict(env or {}), workers, options
+        self._env, self._workers, self._options, self._within = dict(env or {}), workers, options, within
         self._workspaces = count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -296,7 +307,15 @@ class Service:
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | self._env
         ports = [f"--api-port={self.api_port}", f"--temporal-port={self.temporal_port}"]
         ports += [f"--ui-port={self.ui_port}", f"--redis-port={self.redis_port}"]
-        command = [CODY, "dev", "--no-demo", *ports, f"--workers={self._workers}", f"--data-dir={self.data_dir}"]
+        command = [
+            *self._within,
+            CODY,
+            "dev",
+            "--no-demo",
+            *ports,
+            f"--workers={self._workers}",
+            f"--data-dir={self.data_dir}",
+        ]
         command += self._options
         with self.said.open("wb") as out:
             self._process = subprocess.Popen(command, cwd=self.root, env=env, stdout=out, stderr=out)
@@ -340,9 +359,10 @@ class Service:
         """End everything by SIGKILL: after a failure."""
         if self.process.poll() is not None:
             return
-        for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
-            if not isinstance(process, psutil.Process) or process.is_running():
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
+        self.process.kill()
         self.process.wait()
 
     def strays(self) -> list[psutil.Process]:
@@ -478,10 +498,17 @@ def _alive(process: psutil.Process) -> bool:
 
 @contextmanager
 def running(
-    root: Path, env: Mapping[str, str] | None = None, workers: int = 1, options: Sequence[str] = ()
+    root: Path,
+    env: Mapping[str, str] | None = None,
+    workers: int = 1,
+    options: Sequence[str] = (),
+    within: Sequence[str] = (),
 ) -> Generator[Service]:
-    """A service of one's own below `root`, ended at the end unless the test did so; `options` of `cody dev`."""
-    service = Service(root, env, workers, options)
+    """A service of one's own below `root`, ended at the end unless the test did so.
+
+    `options` of `cody dev`; `within` is a command that becomes it, in surroundings of its own (`nsenter`, say).
+    """
+    service = Service(root, env, workers, options, within)
     service.start_process()
     try:
         yield service
