@@ -38,7 +38,7 @@ _LOOK_BACK = 2000
 ROUND_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 """How often logs are looked at although Redis seems to be the same: one node of a cluster may not be."""
-_AT_ONCE = 16
+_TRIES_AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +54,7 @@ class HealingLog(WholeLog):
         """Who is to know at once what was appended here (`Hub.hear`)."""
         self._store = store.healing
         self._patience = patience or HealingPatience()
+        self._tries = asyncio.Semaphore(_TRIES_AT_ONCE)
         self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def begins(self, run_id: str, epoch: int) -> None:
@@ -110,7 +111,9 @@ class HealingLog(WholeLog):
             since = time.monotonic()
             while not await self.is_sound(run_id):
                 try:
-                    healed = await self._heal(run_id, time.monotonic() - since)
+                    # Only for a try: while it waits for what others have of one log, others wait for it at the next.
+                    async with self._tries:
+                        healed = await self._heal(run_id, time.monotonic() - since)
                 except DatabaseGone as error:
                     _log.warning("%s: the store is away, so its log has to wait", run_id, exc_info=error)
                     healed = False
@@ -221,15 +224,9 @@ class Healer:
             return
         ours = self._log.holdings.runs
         others = set(await self._store.in_redis()).difference(ours)
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def heal(run_id: str) -> None:
-            async with limit:
-                await self._log.heal(run_id)
-
         async with asyncio.TaskGroup() as tasks:
             for run_id in (*ours, *sorted(others)):
-                tasks.create_task(heal(run_id))
+                tasks.create_task(self._log.heal(run_id))
         self._seen, self._swept = here, time.monotonic()
 
     async def _let_go(self) -> None:

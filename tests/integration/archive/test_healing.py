@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cody.archive.archivist import Archivist, Retention
-from cody.archive.healing import HealingPatience
+from cody.archive.healing import Healer, HealingPatience
 from cody.contract.errors import WORKER_LOST
 from cody.contract.events import parse
 from cody.contract.payloads import LogGap, TurnFailed
@@ -18,6 +18,7 @@ from cody.stream.keys import salvage_key
 from cody.stream.log import Log
 from cody.stream.mending import Mending
 from tests.integration.archive.healing_bench import Stage, staged
+from tests.integration.store.store_bench import a_run, begin
 from tests.integration.stream.stream_bench import assert_lawful, whole
 from tests.parts import connected, until
 
@@ -164,6 +165,26 @@ async def test_an_attempt_that_has_not_written_yet_is_not_taken_for_lost(stage: 
         (1, "run_started"),
         (2, "turn_started"),
     ]
+
+
+async def test_what_is_held_of_many_logs_is_brought_to_all_of_them_in_time(stage: Stage, store: Store):
+    """Whoever waits in vain for what others have of some logs brings what it has of the rest meanwhile."""
+    here, dead = (stage.worker(HealingPatience(lossy_seconds=3)) for _ in range(2))
+    there = stage.worker(HealingPatience(lossy_seconds=12))
+    lossy = [Stage(store, stage.server, stage.redis, await begin(store, a_run(), "queued")) for _ in range(80)]
+    for one in lossy:
+        await one.record(here, "run_started")
+        await one.claim()
+        await one.say(dead, "turn_started")
+    await stage.record(here, "run_started")
+    await stage.claim()
+    await stage.say(here, "turn_started")
+    before = await stage.read()
+    await stage.lose_all()
+
+    await asyncio.gather(Healer(here, store).round(), there.heal(stage.run_id))
+
+    assert await stage.read() == before
 
 
 async def test_an_attempt_that_was_lost_with_its_writer_is_ended(stage: Stage):
