@@ -9,6 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
 
+from cody.archive.whole import ArchiveGone
 from cody.contract import errors as e
 from cody.store import DatabaseGone
 from cody.stream.connection import RedisGone
@@ -119,6 +120,7 @@ HANDLERS: Any = {
     HTTPException: _http,
     TemporalGone: _away("temporal"),
     **dict.fromkeys(RedisGone, _away("redis")),
+    ArchiveGone: _away("database"),
     **dict.fromkeys(DatabaseGone, _away("database")),
     Exception: _unexpected,
 }

@@ -18,6 +18,7 @@ from cody.contract import errors as e
 from cody.contract.cursor import START, Cursor
 from cody.contract.events import PAYLOADS, TERMINAL
 from cody.metrics import OPEN_STREAM, STREAM_RESETS, STREAMS_WAITED
+from cody.store import DatabaseGone
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.follower import Follower, Trimmed
@@ -209,7 +210,7 @@ async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
     retry = RETRY
     if isinstance(wish.place, Cursor):
         seq = wish.place.seq
-        while entries := await door.log.archived(wish.run_id, seq):
+        while entries := await _archived(wish.run_id, seq, door):
             seq = entries[-1].seq
             if chunk := _chosen(entries, wish):
                 yield retry + chunk
@@ -222,7 +223,7 @@ async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
             after, over = await _stand_soon(wish, door)
         except ProblemError:
             return
-        except (TimeoutError, Unsettled, *RedisGone):
+        except (TimeoutError, Unsettled, *RedisGone, *DatabaseGone):
             await asyncio.sleep(_AWAY_SECONDS)
             if time.monotonic() - spoke >= door.keepalive_seconds:
                 yield KEEPALIVE
@@ -232,6 +233,14 @@ async def _when_redis_is_back(wish: Wish, door: Door) -> AsyncIterator[bytes]:
             async for chunk in _frames(wish, door, after, retry=retry):
                 yield chunk
         return
+
+
+async def _archived(run_id: str, seq: int, door: Door) -> Sequence[Entry]:
+    """What the archive has after `seq`, as long as it can be asked."""
+    try:
+        return await door.log.archived(run_id, seq)
+    except RedisGone:
+        return ()
 
 
 async def _take(follower: Follower, seconds: float) -> Sequence[Entry]:

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from cody.archive.holdings import Holdings
 from cody.archive.mend import Mend, books_of_archive, mend
 from cody.archive.packing import unpack
-from cody.archive.whole import WholeLog
+from cody.archive.whole import WholeLog, store_of_log
 from cody.metrics import HEALS
 from cody.store import FIRST_LEASE, DatabaseGone, Known, Store
 from cody.stream.connection import AsyncRedis, RedisGone
@@ -174,7 +174,8 @@ class HealingLog(WholeLog):
 
     async def _extend(self, run_id: str, seq: int) -> None:
         """Have more SEQs reserved, before they are handed out."""
-        lease = await self._store.reserve(run_id, seq)
+        with store_of_log():
+            lease = await self._store.reserve(run_id, seq)
         if lease < seq:
             raise LookupError(f"run {run_id} is not in the store")
         await self._mending.lend(run_id, lease)

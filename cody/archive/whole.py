@@ -1,16 +1,31 @@
 """A run's log as one, wherever its parts are: what Redis no longer has comes from the archive, without a seam."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from cody.archive.packing import unpack
 from cody.contract.cursor import Cursor
 from cody.contract.events import TERMINAL
-from cody.store import ArchiveStore
+from cody.store import ArchiveStore, DatabaseGone
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.log import Log
 from cody.stream.mending import Mending
+
+
+class ArchiveGone(ConnectionError):
+    """The store is away, and with it what only it knows of a log: to who reads or writes that, one of `RedisGone`."""
+
+
+@contextmanager
+def store_of_log() -> Generator[None]:
+    """Whoever waits for Redis waits for the store in the same way."""
+    try:
+        yield
+    except DatabaseGone as error:
+        raise ArchiveGone(str(error)) from error
 
 
 class End(NamedTuple):
@@ -45,7 +60,8 @@ class WholeLog(Log):
 
     async def archived(self, run_id: str, seq: int) -> list[Entry]:
         """The next entries above `seq` as the archive has them, if it does."""
-        chunk = await self._archive.holding(run_id, seq + 1)
+        with store_of_log():
+            chunk = await self._archive.holding(run_id, seq + 1)
         if chunk is None:
             return []
         return [entry for entry in await asyncio.to_thread(unpack, chunk.data) if entry.seq > seq]
@@ -59,13 +75,13 @@ class WholeLog(Log):
 
     async def first(self, run_id: str) -> Entry | None:
         """The oldest entry that is kept anywhere."""
-        span = await self._archive.span(run_id)
+        span = await self._span(run_id)
         return await super().first(run_id) if span is None else await self.at(run_id, span[0])
 
     async def last(self, run_id: str) -> Entry | None:
         """The newest entry that is kept anywhere."""
         found = await super().last(run_id)
-        if found is None and (span := await self._archive.span(run_id)) is not None:
+        if found is None and (span := await self._span(run_id)) is not None:
             found = await self.at(run_id, span[1])
         return found
 
@@ -74,6 +90,11 @@ class WholeLog(Log):
         last = await super().last(run_id)
         if last is not None:
             return End(last.cursor, over=last.type in TERMINAL)
-        seq, over = await self._archive.reach(run_id)
+        with store_of_log():
+            seq, over = await self._archive.reach(run_id)
         known = await self.at(run_id, seq)
         return End(known.cursor if known else Cursor(seq, None if seq else 0), over=over)
+
+    async def _span(self, run_id: str) -> tuple[int, int] | None:
+        with store_of_log():
+            return await self._archive.span(run_id)

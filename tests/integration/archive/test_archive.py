@@ -15,11 +15,14 @@ from cody.contract.events import encode
 from cody.contract.payloads import LogGap
 from cody.store import ArchivePatience, Store
 from cody.store.tables import runs
+from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 from cody.stream.log import BOOKS_SECONDS, Log
 from tests.integration.store.store_bench import AT, begin, change
 from tests.integration.stream.stream_bench import events, say, speaker
+from tests.parts import new_run_id
+from tests.postgres import PostgresServer
 
 AT_ONCE = Retention(young_seconds=0, gather_events=1)
 ANYTHING = ArchivePatience(events=1, quiet_before=2**53, young_after=2**53)
@@ -218,3 +221,16 @@ async def _leave_gap(stage: Stage) -> None:
     await stage.log.redis.xadd(log_key(stage.run_id), {"type": "log_gap", "event": gap}, id="10-1001")
     await stage.log.redis.hset(fence_key(stage.run_id), "seq", "10")
     await stage._know()
+
+
+async def test_who_needs_a_store_that_is_away_waits_as_for_redis(log: Log, postgres_server: PostgresServer):
+    with postgres_server.database() as url:
+        store = Store(url)
+        await store.open()
+        whole, run_id = WholeLog(log.redis, store.archive), new_run_id()
+        async with postgres_server.killed():
+            for asked in (whole.after(run_id, 0), whole.first(run_id), whole.last(run_id), whole.end(run_id)):
+                with pytest.raises(RedisGone):
+                    await asked
+        assert await whole.last(run_id) is None
+        await store.close()
