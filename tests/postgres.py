@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -74,7 +74,8 @@ class PostgresServer:
         """SIGKILL to all its processes, as when its machine fails; what it had committed is in its files."""
         family = self._family()
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it may just end by itself
+                process.kill()
         if self._process is not None:
             self._process.wait()
             self._process = None

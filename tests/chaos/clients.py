@@ -60,10 +60,10 @@ class Client(threading.Thread):
 
     def _visit(self) -> bool:
         """One connection; whether the run has been read to its end."""
-        self.visits += 1
         headers = {"Last-Event-ID": self.seen[-1].id} if self.seen else {}
         try:
             with self._run.stream(headers=headers) as stream:
+                self.visits += 1
                 if stream.status == 200:
                     return self._read(stream)
                 if stream.status == 204 and self.seen and self.seen[-1].type in TERMINAL:

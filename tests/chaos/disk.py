@@ -23,20 +23,21 @@ class Disk:
     """A disk at `place`, as those see it who are started `within`; everybody else finds it at `path`."""
 
     def __init__(self, place: Path, holder: "subprocess.Popen[bytes] | None") -> None:
-        self._place = place
         self._holder = holder
-        self.within: Sequence[str] = ()
-        self.path = place
-        if holder is not None:
-            enter = ("nsenter", f"--target={holder.pid}", "--user", "--mount", "--preserve-credentials")
-            self.within = (*enter, f"--wd={place.parent}")
-            self.path = Path(f"/proc/{holder.pid}/root") / place.relative_to("/")
+        self.path = place if holder is None else Path(f"/proc/{holder.pid}/root") / place.relative_to("/")
         self._limited: list[psutil.Process] = []
 
     @property
     def is_real(self) -> bool:
         """Whether what is written to it when it is full gets ENOSPC."""
         return self._holder is not None
+
+    def within(self, folder: Path) -> Sequence[str]:
+        """What to put before a command, for it to see the disk; it works in `folder`."""
+        if self._holder is None:
+            return ()
+        enter = ("nsenter", f"--target={self._holder.pid}", "--user", "--mount", "--preserve-credentials")
+        return (*enter, f"--wd={folder}")
 
     def fill(self, processes: Iterable[psutil.Process]) -> None:
         """Leave no room; without a disk of its own, for these processes."""

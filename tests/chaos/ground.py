@@ -61,23 +61,24 @@ class Ground:
 
     def is_up(self) -> bool:
         """Whether every part lives, and the API says that it is ready."""
-        if len(self.processes()) != WORKERS + 1 or not self.service.parts("temporal"):
-            return False
         try:
-            return self.service.http.get("/health/ready").is_success
+            ready = self.service.http.get("/health/ready").is_success
         except httpx.TransportError:
             return False
+        return ready and len(self.processes()) == WORKERS + 1 and bool(self.service.parts("temporal"))
 
 
 @contextmanager
 def ground(root: Path, kind: DatabaseKind, seed: str) -> Generator[Ground]:
-    """All of it below `root`; after a failure, what was on its disk lies in `root`/disk."""
-    for name in ("data", "redis"):
+    """All of it below `root`; after a failure, what was on its disk lies in `root`/kept."""
+    for name in ("disk", "redis", "service"):
         (root / name).mkdir(parents=True)
     with ExitStack() as stack:
-        disk = stack.enter_context(disk_at(root / "data"))
-        (disk.path / "redis").mkdir()
-        redis = RedisServer(root / "redis", data=root / "data" / "redis", within=disk.within)
+        disk = stack.enter_context(disk_at(root / "disk"))
+        for name in ("data", "redis"):
+            (disk.path / name).mkdir()
+        (root / "service" / "data").symlink_to(root / "disk" / "data")
+        redis = RedisServer(root / "redis", data=root / "disk" / "redis", within=disk.within(root))
         redis.start()
         stack.callback(redis.kill)
         wire = stack.enter_context(wire_to(redis.port, seed))
@@ -87,7 +88,7 @@ def ground(root: Path, kind: DatabaseKind, seed: str) -> Generator[Ground]:
             postgres = stack.enter_context(running_postgres())
             env["DATABASE_URL"] = stack.enter_context(postgres.database(tables=False))
         options = ("--fake-providers",)
-        with running(root, env, WORKERS, options, disk.within) as service:
+        with running(root / "service", env, WORKERS, options, disk.within(root / "service")) as service:
             service.redis_url = redis.url
             it = Ground(service, redis, wire, disk, postgres)
             try:
@@ -95,5 +96,5 @@ def ground(root: Path, kind: DatabaseKind, seed: str) -> Generator[Ground]:
                 yield it
             except BaseException:
                 disk.free()
-                disk.save(root / "disk")
+                disk.save(root / "kept")
                 raise

@@ -28,7 +28,7 @@ SINGLE: tuple[Make, ...] = (
 )
 _BRIEFLY = 5.0
 """Seconds for which a worker may be frozen without being taken for dead (ADR 015), though the machine be busy."""
-_HASTE = 0.4
+_HASTE = 0.3
 """What is left of the seconds that a fault holds, in the short form."""
 DOUBLE: tuple[Make, ...] = (
     lambda dice: (Freeze(dice, "worker", _BRIEFLY), KillRedis(dice, emptied=True, longest_seconds=1)),
