@@ -4,20 +4,22 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.pydantic import PydanticPlugin
+from litestar.types import ASGIApp
 
 from api import documents, figures, health, openapi, problems, runs, sse
 from api.body import BodyLimit
+from api.handover import Handover
 from api.json_request import JsonRequest
 from api.state import Door
 
 
-def create_app(door: Door, max_body_bytes: int) -> Litestar:
+def create_app(door: Door, max_body_bytes: int) -> ASGIApp:
     """All routes over `door`; who makes it opens and closes what is behind it."""
 
     def provide_door() -> Door:
         return door
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             runs.start_continuous,
             runs.start_single,
@@ -46,3 +48,4 @@ def create_app(door: Door, max_body_bytes: int) -> Litestar:
         openapi_config=openapi.CONFIG,
         request_max_body_size=None,
     )
+    return Handover(app)

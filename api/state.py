@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.archive_size import ArchiveSize
+from api.deadlines import Deadlines
 from api.desk import Desk
 from api.links import Linker
 from api.readiness import Readiness
@@ -25,5 +26,7 @@ class Door:
     readiness: Readiness
     archive_size: ArchiveSize
     roots: Sequence[Path]
-    keepalive_seconds: float
-    max_stream_seconds: float
+    silence: Deadlines
+    """Of streams that have had nothing to say."""
+    lifetime: Deadlines
+    """Of streams, however much they say."""

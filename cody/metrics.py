@@ -85,16 +85,3 @@ STREAM_RESETS = Counter("cody_stream_resets", "Streams that began with `stream_r
 STREAMS_WAITED = Counter("cody_streams_waited", "Streams that began while Redis was away", registry=API)
 STREAMS_OPENED = Counter("cody_streams_opened", "Streams that began to follow a log", registry=API)
 STREAMS_CLOSED = Counter("cody_streams_closed", "Of these, those that ended", registry=API)
-
-
-class _OpenStream:
-    """A context, the same for all streams, as each keeps its own for an hour."""
-
-    def __enter__(self) -> None:
-        STREAMS_OPENED.inc()
-
-    def __exit__(self, *_: object) -> None:
-        STREAMS_CLOSED.inc()
-
-
-OPEN_STREAM = _OpenStream()

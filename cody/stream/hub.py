@@ -1,7 +1,7 @@
 """One reader per process for all watched runs: a ring per run, a cursor per follower, no queue per follower."""
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 
 from cody.contract.cursor import START, Cursor
@@ -45,17 +45,31 @@ class Hub:
     @contextmanager
     def follow(self, run_id: str, after: int) -> Generator[Follower]:
         """Follow a run from after this SEQ, for as long as the context lasts."""
+        follower = self.join(run_id, after)
+        try:
+            yield follower
+        finally:
+            self.leave(follower)
+
+    def join(self, run_id: str, after: int, listener: Callable[[], None] | None = None) -> Follower:
+        """Follow a run from after this SEQ until `leave`; the listener is told of news from now on."""
         ring = self._rings.get(run_id)
         if ring is None:
             ring = self._rings[run_id] = Ring(self._ring_bytes)
             self._new.set()
         ring.followers += 1
-        try:
-            yield Follower(run_id, after, ring, self.log)
-        finally:
-            ring.followers -= 1
-            if not ring.followers and self._rings.get(run_id) is ring:
-                del self._rings[run_id]
+        if listener is not None:
+            ring.listeners.add(listener)
+        return Follower(run_id, after, ring, self.log, listener)
+
+    def leave(self, follower: Follower) -> None:
+        """Follow no more; the last one takes the run's ring along."""
+        ring = follower.ring
+        ring.followers -= 1
+        if follower.listener is not None:
+            ring.listeners.discard(follower.listener)
+        if not ring.followers and self._rings.get(follower.run_id) is ring:
+            del self._rings[follower.run_id]
 
     def hear(self, run_id: str, appended: Sequence[Entry]) -> None:
         """What this process has appended just now: its followers have it at once, and Redis need not send it back."""

@@ -1,16 +1,17 @@
-"""A run's newest entries in memory, and the bell that rings when more come."""
+"""A run's newest entries in memory, and who is told when more come."""
 
-import asyncio
 import math
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from cody.contract.cursor import START
+from cody.stream.chunk import Chunk, Types, chunk_of
 from cody.stream.entry import Entry
 
 RING_BYTES = 4 << 20
 """What a run's ring keeps for followers that lag; who lags more reads from Redis for itself."""
+_CHUNKS = 16
+"""Chunks that are kept for those who stand where another stood: as many as a crowd is apart while it keeps up."""
 
 HEARD_SECONDS = 0.05
 """How long a run is left unread after its writer was heard in this process: what others write is seen so late."""
@@ -28,13 +29,16 @@ class Ring:
         self.size = 0
         self.followers = 0
         self._heard_until = -math.inf
-        self._waiting: set[asyncio.Future[None]] = set()
+        self.listeners: set[Callable[[], None]] = set()
+        """Called, at once, when entries came or there is another reason to look."""
+        self._chunks: dict[tuple[int, Types], Chunk] = {}
 
     def extend(self, new: Sequence[Entry]) -> None:
-        """Take the entries that follow, and wake who waits for them."""
+        """Take the entries that follow, and tell who listens."""
         for entry in new:
             if self.base is None or entry.seq != self.base + len(self.entries):
                 self.entries, self.base, self.size = [], entry.seq, 0
+                self._chunks.clear()
             self.entries.append(entry)
             self.size += len(entry.event)
         self.last = new[-1].cursor
@@ -67,18 +71,29 @@ class Ring:
             self.base += drop
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiting.clear()
+        """Let everybody who listens look again."""
+        for listener in tuple(self.listeners):
+            listener()
 
-    @contextmanager
-    def bell(self) -> Generator["asyncio.Future[None]"]:
-        """What rings when something comes from now on; to be asked for before looking at what is there."""
-        bell: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(bell)
-        try:
-            yield bell
-        finally:
-            self._waiting.discard(bell)
+    def reaches(self, seq: int) -> bool:
+        """Whether all that follows this SEQ is here, or still to come."""
+        return self.base is not None and seq + 1 >= self.base
+
+    def after(self, seq: int) -> Sequence[Entry]:
+        """All that is here after this SEQ; nothing if that is not known here."""
+        base = self.base
+        return () if base is None or seq + 1 < base else self.entries[seq + 1 - base :]
+
+    def chunk(self, seq: int, types: Types) -> Chunk | None:
+        """What follows this SEQ as frames, made once for all who come from there; None if nothing does."""
+        base = self.base
+        if base is None or not 0 <= (start := seq + 1 - base) < len(self.entries):
+            return None
+        chunk = self._chunks.get((seq, types))
+        if chunk is None:
+            chunk = chunk_of(self.entries, start, types)
+            if self.followers > 1:
+                self._chunks[seq, types] = chunk
+                if len(self._chunks) > _CHUNKS:
+                    del self._chunks[next(iter(self._chunks))]
+        return chunk

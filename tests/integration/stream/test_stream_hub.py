@@ -38,7 +38,7 @@ async def assert_quick(hub: Hub, log: Log, run_id: str) -> None:
     with hub.follow(run_id, 0) as follower:
         for number in (1, 2):
             seeing = asyncio.create_task(see(follower, number))
-            await until(lambda: hub._rings[run_id]._waiting)
+            await until(lambda: hub._rings[run_id].listeners)
             await say(log, run_id, number)
             seen = await asyncio.wait_for(seeing, SOON_SECONDS)
             assert [entry.seq for entry in seen] == [number]
@@ -254,13 +254,13 @@ async def test_close_wakes_everybody_also_who_is_about_to_wait(redis_server: Red
     async with proxy_to(redis_server.port) as proxy, running_hub(redis_server, url=proxy.url) as hub:
         with hub.follow(run_id, 0) as waiting, hub.follow(run_id, 0) as asking:
             await until(lambda: hub._rings[run_id].base)
-            asking._ring.base, base = None, asking._ring.base  # as before the hub knew the log's end
+            asking.ring.base, base = None, asking.ring.base  # as before the hub knew the log's end
             held, go = proxy.hold(b"\r\nXRANGE\r\n")
             second = asyncio.create_task(asking.take(LONG_SECONDS))
             await held.wait()
-            asking._ring.base = base
+            asking.ring.base = base
             first = asyncio.create_task(waiting.take(LONG_SECONDS))
-            await until(lambda: len(waiting._ring._waiting) == 2)
+            await until(lambda: len(waiting.ring.listeners) == 2)
             hub.close()
             go.set()
             assert not any(await asyncio.wait_for(asyncio.gather(first, second), SOON_SECONDS))
@@ -273,12 +273,12 @@ async def test_a_follower_that_is_cancelled_leaves_nothing_behind(redis_server: 
         with hub.follow(run_id, 0) as follower:
             await settled(hub, run_id)
             taking = asyncio.create_task(follower.take(LONG_SECONDS))
-            await until(lambda: hub._rings[run_id]._waiting)
+            await until(lambda: hub._rings[run_id].listeners)
             taking.cancel()
             await asyncio.wait((taking,))
             assert taking.cancelled()
             assert not await follower.take(0)
-            assert not hub._rings[run_id]._waiting
+            assert not hub._rings[run_id].listeners
 
 
 async def test_a_hub_that_ends_leaves_no_task_and_no_connection_behind(redis_server: RedisServer, log: Log) -> None:
