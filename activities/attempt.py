@@ -15,7 +15,7 @@ from cody.agents.base import Agent, Job, OutputLimits, Patience, Result, Stop, b
 from cody.agents.connections import connection_of, unrouted
 from cody.agents.environment import agent_environment
 from cody.agents.prompt import PromptError, build
-from cody.agents.sweep import sweep, worker_marker
+from cody.agents.sweep import LINUX, sweep, worker_marker
 from cody.agents.workspace import Workspace
 from cody.clock import now_ms
 from cody.contract import tasks as t
@@ -83,7 +83,8 @@ class Attempt:
         self._parts = parts
         self._task = task
         self._run = run
-        self._number = number
+        self.number = number
+        self.row = run
         self._request = run.request.continuous()
         self._root = Path(self._request.working_dir) if self._request.working_dir else None
         self._response_id = response_id_of(run.run_id, task.turn)
@@ -92,6 +93,7 @@ class Attempt:
         self.output = KeptOutput(parts.store.turns, run.run_id, task.turn, number)
         self.stop = stop
         self._sink = TurnSink(self.writer, self.output, stop)
+        self.begun = self._sink.begun
         self._memory = TurnMemory(parts.store, parts.log, run, task, number)
 
     @property
@@ -107,13 +109,13 @@ class Attempt:
         """
         here, turn = self._run.run_id, self._task.turn
         prompt, fault = await asyncio.to_thread(self._prompt)
-        if not await self._parts.store.turns.claim(here, turn, self._number, uuid4().hex, prompt):
-            raise AttemptTaken(f"{here} turn {turn} attempt {self._number}")
+        if not await self._parts.store.turns.claim(here, turn, self.number, uuid4().hex, prompt):
+            raise AttemptTaken(f"{here} turn {turn} attempt {self.number}")
         # Whoever heals the log knows of the claim, and would take an attempt that has not written yet for lost.
         self._parts.log.begins(here, self.writer.speaker.epoch)
-        if (turn, self._number) != (1, 1):  # nothing is older than that, and looking costs milliseconds
-            await sweep(here, before=(turn, self._number), grace_seconds=self._parts.kill_grace_seconds)
-        if self._number > 1 and (await self._parts.log.fence(here)).done == turn:
+        if self._task.unproven or self.number > self._task.first_attempt or not LINUX:
+            await sweep(here, before=(turn, self.number), grace_seconds=self._parts.kill_grace_seconds)
+        if self.number > 1 and (await self._parts.log.fence(here)).done == turn:
             raise DoneAlready(f"{here} turn {turn}")
         job = self._job(prompt, await self._memory.carry())
         if fault is not None:
@@ -141,7 +143,7 @@ class Attempt:
         return Job(
             run_id=self._run.run_id,
             turn=self._task.turn,
-            attempt=self._number,
+            attempt=self.number,
             turn_id=turn_id_of(self._run.run_id, self._task.turn),
             response_id=self._response_id,
             thread_id=self._run.row["thread_id"],
@@ -153,7 +155,7 @@ class Attempt:
                 unrouted(kind, connection, run_env),
                 run_id=self._run.run_id,
                 turn=self._task.turn,
-                attempt=self._number,
+                attempt=self.number,
                 worker=worker_marker(),
                 allowed=self._parts.env_allowed,
             ),
@@ -241,7 +243,7 @@ class Attempt:
         going_on = not (
             verdict.detected or self._request.max_turns == self._task.turn or self._has_used_up_its_budget(result)
         )
-        report = t.TurnReport(attempt=self._number, outcome="completed", completion=verdict)
+        report = t.TurnReport(attempt=self.number, outcome="completed", completion=verdict)
         report = _told(report, result)
         completed = TurnCompleted(usage=result.usage, should_continue=going_on)
         await self._keep(report, {"response_done": done, "turn_completed": completed})
@@ -263,30 +265,30 @@ class Attempt:
         )
         kept = t.KeptReport(**report.model_dump(), words=said)
         await self._parts.store.turns.keep_report(
-            self._run.run_id, self._task.turn, self._number, kept.model_dump_json()
+            self._run.run_id, self._task.turn, self.number, kept.model_dump_json()
         )
 
     async def _check_newest(self) -> None:
         """A newer attempt has ended what was left of this one; that is no failure of the agent."""
         newest = await self._parts.store.turns.newest_attempt(self._run.run_id, self._task.turn)
-        if newest is not None and newest > self._number:
+        if newest is not None and newest > self.number:
             raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: attempt {newest} has taken over")
 
     def _failed(self, error: ErrorInfo, result: Result | None = None) -> t.TurnReport:
         will_retry = error.retryable and self._task.failures + 1 < self._task.turn_attempts
         self._sink.say("response_error", ResponseError(response_id=self._response_id, error=error))
         self._sink.say("turn_failed", TurnFailed(error=error, will_retry=will_retry))
-        return _told(t.TurnReport(attempt=self._number, outcome="failed", error=error), result)
+        return _told(t.TurnReport(attempt=self.number, outcome="failed", error=error), result)
 
     def _stopped(self, result: Result | None) -> t.TurnReport:
         """The run writes the end of a stopped attempt, as it knows the reason."""
         if self.stop.cause == "shutdown":
-            message = f"the worker shuts down; attempt {self._number} is handed over"
+            message = f"the worker shuts down; attempt {self.number} is handed over"
             self._sink.say("warning", Warned(code=WORKER_SHUTDOWN, message=message))
             raise HandedOver(message)
         if self.stop.cause == "orphaned":
-            raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: Temporal has given attempt {self._number} up")
-        return _told(t.TurnReport(attempt=self._number, outcome="stopped"), result)
+            raise Orphaned(f"{self._run.run_id} turn {self._task.turn}: Temporal has given attempt {self.number} up")
+        return _told(t.TurnReport(attempt=self.number, outcome="stopped"), result)
 
 
 def _told(report: t.TurnReport, result: Result | None) -> t.TurnReport:

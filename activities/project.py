@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from temporalio import activity
@@ -51,14 +51,25 @@ class ProjectActivity:
         A crash at any point, or a second projector beside this one, gives the same documents: what is saved goes on
         from its own cursor.
         """
+
+        def hand_over() -> None:
+            if activity.is_worker_shutdown():
+                raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
+
         async with beside(_beat()):
             try:
-                return await self._project(task)
+                return await self.project(task, await self._run(task), hand_over)
             except (PoisonEvent, Trimmed) as error:
                 raise ApplicationError(str(error), type=INTERNAL, non_retryable=True) from error
 
-    async def _project(self, task: t.ProjectTask) -> t.ProjectReport:
-        run = await self._run(task)
+    async def project(
+        self, task: t.ProjectTask, run: RunRow, check: Callable[[], None] = lambda: None
+    ) -> t.ProjectReport:
+        """As `project_turn`, for whoever is an activity already. `run` is as it was when the projector began; what
+        `check` raises between two looks at the log ends it.
+
+        Raises PoisonEvent and Trimmed, DatabaseGone.
+        """
         saved = await self._store.responses.load(response_id_of(task.run_id, task.turn))
         folder = Folder(task.turn, *saved) if saved else Folder(task.turn)
         known = (run.row["current_turn"], run.row["attempt"]) == (task.turn, folder.attempt)
@@ -68,8 +79,7 @@ class ProjectActivity:
             LAGS.of(lambda: turn.lag(follower)),
         ):
             while (ended := turn.over) is None:
-                if activity.is_worker_shutdown():
-                    raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
+                check()
                 turn.fold(await _take(follower, turn.patience))
                 await turn.save_if_due()
         run = await self._run(task)

@@ -29,6 +29,8 @@ class TurnSink:
         self._writer = writer
         self._output = output
         self._held: list[tuple[str, Payload]] | None = []
+        self.begun = asyncio.Event()
+        """`turn_started` is said."""
         self.watch: Watch | None = None
         self.carry: dict[str, Any] | None = None
         """What the agent wants its next attempt to know."""
@@ -50,6 +52,7 @@ class TurnSink:
             for held in (first, *noticed):
                 self._writer.emit(held[0], now_ms(), held[1])
             self._held = None
+            self.begun.set()
             return
         self._writer.emit(type_, now_ms(), payload)
 

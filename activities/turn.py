@@ -7,6 +7,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.attempt import Attempt, AttemptTaken, DoneAlready, HandedOver, Orphaned, Parts
 from activities.handover import handed_over
+from activities.project import ProjectActivity
+from activities.projecting import AttemptProjector, finished
+from activities.record import RecordActivity
 from activities.stopping import watch_over
 from cody.agents.base import Stop
 from cody.agents.sweep import sweep_attempt
@@ -24,12 +27,14 @@ from cody.stream.writer import Fenced
 class TurnActivity:
     """Runs agents."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, record: RecordActivity, project: ProjectActivity) -> None:
         self._parts = parts
+        self._record = record
+        self._project = project
 
     @activity.defn(name=t.TAKE_TURN)
     async def take_turn(self, task: t.TurnTask) -> t.TurnReport:
-        """Do one attempt; a failure of the agent is a report, an exception makes Temporal repeat the turn."""
+        """Do one attempt and project it; a failure of the agent is a report, an exception makes Temporal repeat it."""
         number = task.first_attempt + activity.info().attempt - 1
         if number > MAX_ATTEMPT:
             message = f"turn {task.turn} was begun {MAX_ATTEMPT} times"
@@ -39,12 +44,14 @@ class TurnActivity:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
         if (held := _held(run, task, number)) is not None:
             return t.TurnReport(attempt=number - 1, outcome="stopped", begun=False, awaits=held)
+        if task.first is not None:
+            await self._record.record(task.first)
         if number > task.first_attempt and (report := await self._done_before(task, run, number)):
             return report
         timeout = run.request.continuous().turn_timeout_seconds
         attempt = Attempt(self._parts, _resumed(task), run, number, Stop())
         try:
-            return await _see_through(attempt, timeout)
+            return await _see_through(attempt, AttemptProjector(self._project, task, attempt), timeout)
         except HandedOver as error:
             raise handed_over(f"turn {task.turn} of {task.run_id}") from error
         except (AttemptTaken, *DatabaseGone, *RedisGone):
@@ -72,7 +79,8 @@ class TurnActivity:
         words = [(said.type, said.at, PAYLOADS[said.type].model_validate(said.payload)) for said in report.words]
         done = await finish_attempt(self._parts.log, speaker, words)
         if done and await self._parts.log.settle(task.run_id, speaker.epoch, epoch_of(task.turn, number)):
-            return t.TurnReport.model_validate(report.model_dump(exclude={"words"}))
+            told = t.TurnReport.model_validate(report.model_dump(exclude={"words"}))
+            return told.model_copy(update={"worker_lost": True})
         return None
 
 
@@ -100,19 +108,27 @@ def _held(run: RunRow, task: t.TurnTask, number: int) -> int | None:
     return awaited if held else None
 
 
-async def _see_through(attempt: Attempt, timeout_seconds: float) -> t.TurnReport:
-    """Run the attempt with its two writers; return when its last word is in the log and its output in the store."""
+async def _see_through(attempt: Attempt, projector: AttemptProjector, timeout_seconds: float) -> t.TurnReport:
+    """Run the attempt with its two writers and its projector; return when its last word is in the log and its output in
+    the store, and if that can be had soon, in the documents.
+    """
     writing = asyncio.create_task(attempt.writer.run())
     keeping = asyncio.create_task(attempt.output.run())
+    projecting = asyncio.create_task(projector.run())
     work = asyncio.create_task(attempt.run())
+
     ours = asyncio.create_task(_last_words(attempt, work, writing, keeping))
     try:
         await watch_over(ours, writing, attempt.stop, timeout_seconds, lambda: attempt.carry)
-        return ours.result()
+        report = ours.result()
+        if report.outcome == "stopped":  # its end is for the run to write
+            return report
+        return report.model_copy(update={"projected": await finished(projecting)})
     finally:
-        for task in (work, ours, writing, keeping):
+        tasks = (work, ours, writing, keeping, projecting)
+        for task in tasks:
             task.cancel()
-        await asyncio.wait((work, ours, writing, keeping))
+        await asyncio.wait(tasks)
 
 
 async def _last_words(

@@ -1,10 +1,10 @@
-"""One attempt at a turn as the workflow sees it: taken, projected, and sure of its end."""
+"""One attempt at a turn as the workflow sees it: taken, sure of its end, and projected."""
 
 from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from cody.contract import tasks as t
@@ -22,15 +22,15 @@ class Attempts:
         self._state = state
         self._interrupted = interrupted
 
-    async def take(self) -> t.TurnReport:
-        """One attempt at the turn and the projector beside it; returns when both are over."""
+    async def take(self, unsaid: t.RecordTask | None) -> t.TurnReport:
+        """One attempt at the turn; returns when its end is in the log and in the documents.
+
+        What is `unsaid` is being recorded: the attempt sees to it that it comes first.
+        """
         state = self._state
         first = state.attempt + 1
         timeout = timedelta(seconds=state.limits.turn_timeout_seconds)
-        projector = stubs.project_turn(
-            t.ProjectTask(run_id=state.run_id, turn=state.turn, first_attempt=first, after=state.cursor)
-        )
-        turn = stubs.take_turn(self._turn_task(first), timeout)
+        turn = stubs.take_turn(self._turn_task(first, unsaid), timeout)
         await workflow.wait_condition(lambda: turn.done() or self._interrupted())
         if not turn.done():
             turn.cancel()
@@ -41,22 +41,21 @@ class Attempts:
         if report.outcome == "completed":
             state.turn_open = False
         state.carry = report.carry or state.carry
-        if not in_log:
-            projector.cancel()
-        try:
-            projected = await projector
-        except ActivityError as error:
-            if in_log or not is_cancelled_exception(error):
-                raise
-        else:
-            if projected.attempt < in_log:
-                # It followed an attempt that ended, but whose report came too late: a later one counts.
-                task = t.ProjectTask(run_id=state.run_id, turn=state.turn, first_attempt=in_log, after=projected.cursor)
-                projected = await stubs.project_turn(task)
-            state.cursor, state.tokens = projected.cursor, projected.tokens
+        state.unproven = state.unproven or report.worker_lost or report.attempt > first
+        if in_log:
+            await self._project(report.projected, in_log)
         return report
 
-    def _turn_task(self, first: int) -> t.TurnTask:
+    async def _project(self, projected: t.ProjectReport | None, attempt: int) -> None:
+        """Have the end of this attempt in the documents, where the attempt has not seen to that itself."""
+        state = self._state
+        if projected is None or projected.attempt < attempt:
+            projected = await stubs.project_turn(
+                t.ProjectTask(run_id=state.run_id, turn=state.turn, first_attempt=attempt, after=state.cursor)
+            )
+        state.cursor, state.tokens = projected.cursor, projected.tokens
+
+    def _turn_task(self, first: int, unsaid: t.RecordTask | None) -> t.TurnTask:
         state = self._state
         return t.TurnTask(
             run_id=state.run_id,
@@ -70,6 +69,8 @@ class Attempts:
             tokens=state.tokens,
             after=state.turn_after,
             carry=state.carry,
+            first=unsaid,
+            unproven=state.unproven,
         )
 
     async def _report(self, turn: workflow.ActivityHandle[t.TurnReport], first: int) -> tuple[t.TurnReport, int]:

@@ -134,10 +134,7 @@ class ContinuousRun:
             if self._state.status == "cancelling":
                 return cancelled(self._state, None, now_ms())
             self._begin()
-            await self._journal.written()
-            if self._state.status != "running":
-                continue  # a control arrived while that was written, before the turn
-            report = await self._attempts.take()
+            report = await self._attempts.take(self._journal.unsaid())
             if ending := judge(self._state, report, now_ms()):
                 return ending
             await self._between(report)

@@ -35,9 +35,9 @@ class Journal:
         while True:
             await workflow.wait_condition(lambda: self._behind or bool(self._state.unsaid))
             self._behind, self._writing = False, True
-            batch = tuple(self._state.unsaid)
-            await self.record(self.task(self._state.said - len(batch) + 1, batch))
-            del self._state.unsaid[: len(batch)]
+            task = self._task_of_unsaid()
+            await self.record(task)
+            del self._state.unsaid[: len(task.said)]
             self._writing = False
 
     async def record(self, task: t.RecordTask) -> t.RecordReport:
@@ -50,9 +50,17 @@ class Journal:
             self._state.applied_control = 0
         return report
 
+    def unsaid(self) -> t.RecordTask | None:
+        """What was said and may not be recorded yet, for who has to come after it."""
+        return self._task_of_unsaid() if self._state.unsaid else None
+
     async def written(self) -> None:
         """Return when all that was said is in the store and in the log."""
         await workflow.wait_condition(lambda: not (self._behind or self._writing or self._state.unsaid))
+
+    def _task_of_unsaid(self) -> t.RecordTask:
+        batch = tuple(self._state.unsaid)
+        return self.task(self._state.said - len(batch) + 1, batch)
 
     def task(self, first: int, events: tuple[t.Said, ...]) -> t.RecordTask:
         """The run's state as it is now, and these events numbered from `first`."""

@@ -27,7 +27,7 @@ def take_turn(task: t.TurnTask, turn_timeout: timedelta) -> workflow.ActivityHan
         t.TAKE_TURN,
         task,
         result_type=t.TurnReport,
-        task_queue=t.TURN_QUEUE,
+        task_queue=t.RUN_QUEUE,
         start_to_close_timeout=turn_timeout + _MARGIN,
         heartbeat_timeout=_HEARTBEAT,
         retry_policy=_PATIENT,
@@ -35,17 +35,16 @@ def take_turn(task: t.TurnTask, turn_timeout: timedelta) -> workflow.ActivityHan
     )
 
 
-def project_turn(task: t.ProjectTask) -> workflow.ActivityHandle[t.ProjectReport]:
-    """Fold and save the turn while it goes on."""
-    return workflow.start_activity(
+async def project_turn(task: t.ProjectTask) -> t.ProjectReport:
+    """Fold and save a turn up to the end of an attempt that could not do so itself."""
+    return await workflow.execute_activity(
         t.PROJECT_TURN,
         task,
         result_type=t.ProjectReport,
         task_queue=t.PROJECT_QUEUE,
-        start_to_close_timeout=timedelta(days=3660),  # as long as the turn waits for its place, and runs
+        start_to_close_timeout=timedelta(hours=1),
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=_PATIENT,
-        cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
     )
 
 
@@ -55,7 +54,7 @@ async def record(task: t.RecordTask) -> t.RecordReport:
         t.RECORD,
         task,
         result_type=t.RecordReport,
-        task_queue=t.RUN_QUEUE,
+        task_queue=t.RECORD_QUEUE,
         start_to_close_timeout=_SHORT,
         retry_policy=_PATIENT,
     )
@@ -67,7 +66,7 @@ async def end_turn(task: t.EndTask) -> t.EndReport:
         t.END_TURN,
         task,
         result_type=t.EndReport,
-        task_queue=t.RUN_QUEUE,
+        task_queue=t.RECORD_QUEUE,
         start_to_close_timeout=_SHORT,
         retry_policy=_PATIENT,
     )

@@ -119,6 +119,7 @@ def make_workers(
     """One worker a queue, so that a full house of agents never starves the record."""
     grace = settings.cody_kill_grace_seconds
     end, project = EndActivity(store, log, grace), ProjectActivity(store, hub)
+    record = RecordActivity(store, log, end, project)
     parts = Parts(
         store=store,
         log=log,
@@ -140,7 +141,8 @@ def make_workers(
             client,
             task_queue=t.RUN_QUEUE,
             workflows=[ContinuousRun],
-            activities=[RecordActivity(store, log, end, project).record, end.end_turn],
+            activities=[TurnActivity(parts, record, project).take_turn],
+            max_concurrent_activities=settings.cody_max_turns,
             workflow_runner=runner,
             max_cached_workflows=cached_workflows,
             # After a worker's death its runs go on elsewhere: they wait so long for it to come back to what it knows.
@@ -148,18 +150,6 @@ def make_workers(
             workflow_task_executor=ThreadPoolExecutor(4),
             **shared,
         ),
-        Worker(
-            client,
-            task_queue=t.TURN_QUEUE,
-            activities=[TurnActivity(parts).take_turn],
-            max_concurrent_activities=settings.cody_max_turns,
-            **shared,
-        ),
-        Worker(
-            client,
-            task_queue=t.PROJECT_QUEUE,
-            activities=[project.project_turn],
-            max_concurrent_activities=2000,
-            **shared,
-        ),
+        Worker(client, task_queue=t.RECORD_QUEUE, activities=[record.record, end.end_turn], **shared),
+        Worker(client, task_queue=t.PROJECT_QUEUE, activities=[project.project_turn], **shared),
     ]

@@ -18,11 +18,12 @@ from cody.contract.runs import RunKind
 RUN_WORKFLOW: Final = "ContinuousRun"
 
 RUN_QUEUE: Final = "cody"
-"""Workflows and the short activities beside them, which start eagerly on the same worker."""
-TURN_QUEUE: Final = "cody-turns"
-"""Turns: few at a time, as each one runs an agent."""
+"""Workflows and their turns, which start eagerly on the same worker where that has room: few at a time, as each one runs
+an agent."""
+RECORD_QUEUE: Final = "cody-records"
+"""The short activities, so that a full house of agents never starves the record."""
 PROJECT_QUEUE: Final = "cody-projectors"
-"""Projectors: as many as there are turns begun or waiting, as they mostly wait."""
+"""Projectors of turns whose attempt could not see to that itself."""
 
 TAKE_TURN: Final = "take_turn"
 PROJECT_TURN: Final = "project_turn"
@@ -95,6 +96,8 @@ class RunState(BaseModel):
     tokens: int = 0
     carry: dict[str, Any] = Field(default_factory=dict[str, Any])
     """What the agent leaves for its next turn, such as its session's id."""
+    unproven: bool = False
+    """An attempt of this run ended without proof that nothing of it was left."""
 
 
 class RunResult(Model):
@@ -111,51 +114,6 @@ class SignalArgument(ControlOptions):
 
     control_id: int | None = None
     requested_at: Millis | None = None
-
-
-class TurnTask(Model):
-    """Do this turn. `first_attempt` is the number of this activity's first execution."""
-
-    run_id: str
-    turn: int
-    first_attempt: int
-    failures: int
-    turn_attempts: int
-    applied_control: int
-    started_at: Millis
-    paused_ms: int = 0
-    tokens: int = 0
-    """Of the run so far."""
-    after: int = 0
-    """SEQ after which everything of the turn stands."""
-    carry: dict[str, Any] = Field(default_factory=dict[str, Any])
-
-
-class TurnReport(Model):
-    """How an attempt ended. `failed` and `completed` are in the log already, `stopped` is for the run to write.
-
-    One that was not `begun` left no trace: the run is to stop first. `awaits` is then the number of an accepted control
-    whose signal is on its way, if it is that.
-    """
-
-    attempt: int
-    begun: bool = True
-    awaits: int = 0
-    outcome: Literal["completed", "failed", "stopped"]
-    error: ErrorInfo | None = None
-    completion: CompletionVerdict = CompletionVerdict()
-    carry: dict[str, Any] = Field(default_factory=dict[str, Any])
-    quiet_at: Millis = 0
-    signals: tuple[str, ...] = ()
-    reaped: tuple[int, ...] = ()
-    survivors: tuple[int, ...] = ()
-    worker_lost: bool = False
-
-
-class KeptReport(TurnReport):
-    """The report of an attempt that did its turn, kept before its last `words` are in the log; all else of it is."""
-
-    words: tuple[Said, ...] = ()
 
 
 class ProjectTask(Model):
@@ -201,6 +159,57 @@ class RecordReport(Model):
 
     overtaken: bool = False
     last_control: int | None = None
+
+
+class TurnTask(Model):
+    """Do this turn. `first_attempt` is the number of this activity's first execution."""
+
+    run_id: str
+    turn: int
+    first_attempt: int
+    failures: int
+    turn_attempts: int
+    applied_control: int
+    started_at: Millis
+    paused_ms: int = 0
+    tokens: int = 0
+    """Of the run so far."""
+    after: int = 0
+    """SEQ after which everything of the turn stands."""
+    carry: dict[str, Any] = Field(default_factory=dict[str, Any])
+    first: RecordTask | None = None
+    """What the run has said and is not known to be recorded: it stands in the log before the turn does."""
+    unproven: bool = False
+    """An attempt before this one did not prove that nothing of it is left: look for it."""
+
+
+class TurnReport(Model):
+    """How an attempt ended. `failed` and `completed` are in the log already, `stopped` is for the run to write.
+
+    One that was not `begun` left no trace: the run is to stop first. `awaits` is then the number of an accepted control
+    whose signal is on its way, if it is that.
+    """
+
+    attempt: int
+    begun: bool = True
+    awaits: int = 0
+    outcome: Literal["completed", "failed", "stopped"]
+    error: ErrorInfo | None = None
+    completion: CompletionVerdict = CompletionVerdict()
+    carry: dict[str, Any] = Field(default_factory=dict[str, Any])
+    quiet_at: Millis = 0
+    signals: tuple[str, ...] = ()
+    reaped: tuple[int, ...] = ()
+    survivors: tuple[int, ...] = ()
+    worker_lost: bool = False
+    projected: ProjectReport | None = None
+    """That the attempt's end is in the documents; None leaves it to `project_turn`."""
+
+
+class KeptReport(TurnReport):
+    """The report of an attempt that did its turn, kept before its last `words` are in the log; all else of it is."""
+
+    words: tuple[Said, ...] = ()
 
 
 class EndTask(Model):

@@ -1,0 +1,44 @@
+"""The projector of one attempt, in the attempt's own activity; what it does not come to, `project_turn` does."""
+
+import asyncio
+import logging
+
+from activities.attempt import Attempt
+from activities.project import SAVE_SECONDS, ProjectActivity
+from cody.contract import tasks as t
+from cody.store import DatabaseGone
+
+PATIENCE_SECONDS = 2.0
+"""How long a turn that is over waits for its documents; until then it holds its place among the turns."""
+
+_log = logging.getLogger(__name__)
+
+
+class AttemptProjector:
+    """Keeps the documents up with an attempt; `run` is its task, owned by the caller."""
+
+    def __init__(self, project: ProjectActivity, task: t.TurnTask, attempt: Attempt) -> None:
+        self._project = project
+        self._attempt = attempt
+        self._task = t.ProjectTask(run_id=task.run_id, turn=task.turn, first_attempt=attempt.number, after=task.after)
+
+    async def run(self) -> t.ProjectReport | None:
+        """From the attempt's first word to its end; None where it failed, which `project_turn` will meet again."""
+        await self._attempt.begun.wait()
+        while True:
+            try:
+                return await self._project.project(self._task, self._attempt.row)
+            except DatabaseGone:
+                await asyncio.sleep(SAVE_SECONDS)  # it goes on from what is saved
+            except Exception:
+                _log.exception("%s turn %d is not projected by its own attempt", self._task.run_id, self._task.turn)
+                return None
+
+
+async def finished(projecting: "asyncio.Task[t.ProjectReport | None]") -> t.ProjectReport | None:
+    """What it reports of an attempt whose end is in the log; None if that takes long."""
+    try:
+        await asyncio.wait((projecting,), timeout=PATIENCE_SECONDS)
+    except asyncio.CancelledError:
+        return None  # a stop that comes too late for the attempt: its report counts
+    return projecting.result() if projecting.done() else None
