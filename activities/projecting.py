@@ -6,7 +6,9 @@ import logging
 from activities.attempt import Attempt
 from activities.project import SAVE_SECONDS, ProjectActivity
 from cody.contract import tasks as t
+from cody.fold import PoisonEvent
 from cody.store import DatabaseGone
+from cody.stream.hub import Trimmed
 
 PATIENCE_SECONDS = 2.0
 """How long a turn that is over waits for its documents; until then it holds its place among the turns."""
@@ -23,22 +25,26 @@ class AttemptProjector:
         self._task = t.ProjectTask(run_id=task.run_id, turn=task.turn, first_attempt=attempt.number, after=task.after)
 
     async def run(self) -> t.ProjectReport | None:
-        """From the attempt's first word to its end; None where it failed, which `project_turn` will meet again."""
+        """From the attempt's first word to its end; None if the log cannot be read, which `project_turn` will tell."""
         await self._attempt.begun.wait()
         while True:
             try:
                 return await self._project.project(self._task, self._attempt.row)
             except DatabaseGone:
                 await asyncio.sleep(SAVE_SECONDS)  # it goes on from what is saved
-            except Exception:
-                _log.exception("%s turn %d is not projected by its own attempt", self._task.run_id, self._task.turn)
+            except (PoisonEvent, Trimmed):
                 return None
 
 
 async def finished(projecting: "asyncio.Task[t.ProjectReport | None]") -> t.ProjectReport | None:
-    """What it reports of an attempt whose end is in the log; None if that takes long."""
+    """What it reports of an attempt whose end is in the log; None if that takes long, or it failed."""
     try:
         await asyncio.wait((projecting,), timeout=PATIENCE_SECONDS)
     except asyncio.CancelledError:
         return None  # a stop that comes too late for the attempt: its report counts
-    return projecting.result() if projecting.done() else None
+    if not projecting.done():
+        return None
+    if (fault := projecting.exception()) is not None:
+        _log.error("the projector of an attempt failed", exc_info=fault)  # the attempt did not
+        return None
+    return projecting.result()

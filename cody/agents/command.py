@@ -1,11 +1,11 @@
 """The `command` agent: any command; it reads the prompt on stdin, and what it prints is the turn."""
 
 import asyncio
-import shutil
+import os
 import signal
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cody.agents.base import Job, Quiet, Result, Sink, begin
@@ -133,11 +133,12 @@ def _signal_name(number: int) -> str:
 @contextmanager
 def _prompt_file(job: Job) -> Generator[Path]:
     """The prompt in a file that only this user can read, gone with the attempt."""
-    place = Path(tempfile.mkdtemp(prefix="cody-prompt-"))
+    fd, name = tempfile.mkstemp(prefix="cody-prompt-", suffix=".txt")
+    path = Path(name)
     try:
-        path = place / "prompt.txt"
-        path.touch(mode=0o600)
-        path.write_text(job.prompt, encoding="utf-8", newline="")
+        with os.fdopen(fd, "wb") as file:
+            file.write(job.prompt.encode())
         yield path
     finally:
-        shutil.rmtree(place, ignore_errors=True)  # the agent may have removed it itself
+        with suppress(OSError):  # the agent may have removed it itself, or put something else there
+            path.unlink()

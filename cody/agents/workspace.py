@@ -84,25 +84,27 @@ class Workspace:
         self._marks[path] = _Mark(type_, time.time_ns())
 
     async def _watch_files(self) -> None:
-        while not self._finishing.is_set():
+        cost = 0.0
+        while await self._rests(max(POLL_SECONDS, REST_PER_COST * cost) - SETTLE_SECONDS):
             changed, cost = await self._look()
-            await self._rest(SETTLE_SECONDS)
+            await self._rests(SETTLE_SECONDS)
             await self._tell_files(changed)
-            await self._rest(max(POLL_SECONDS, REST_PER_COST * cost) - SETTLE_SECONDS)
 
     async def _watch_logs(self) -> None:
         """Beside the files: a log costs one look at it, however many files there are."""
-        while not self._finishing.is_set():
+        while await self._rests(POLL_SECONDS - SETTLE_SECONDS):
             changed = await asyncio.to_thread(lambda: [log for log in self._logs.values() if log.changed()])
-            await self._rest(SETTLE_SECONDS)
+            await self._rests(SETTLE_SECONDS)
             await self._tell_logs(changed)
-            await self._rest(POLL_SECONDS - SETTLE_SECONDS)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rests(self, seconds: float) -> bool:
+        """Whether it may rest so long; False once the watch is to finish."""
         try:
-            await asyncio.wait_for(self._finishing.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._finishing.wait()
         except TimeoutError:
-            return
+            return True
+        return False
 
     async def _look(self) -> tuple[set[str], float]:
         """What has changed since it was last told, and the seconds that it took to see."""

@@ -18,8 +18,7 @@ from cody.contract.runs import RunKind
 RUN_WORKFLOW: Final = "ContinuousRun"
 
 RUN_QUEUE: Final = "cody"
-"""Workflows and their turns, which start eagerly on the same worker where that has room: few at a time, as each one runs
-an agent."""
+"""Workflows and their turns: few turns at a time, which start eagerly on the workflow's worker where that has room."""
 RECORD_QUEUE: Final = "cody-records"
 """The short activities, so that a full house of agents never starves the record."""
 PROJECT_QUEUE: Final = "cody-projectors"

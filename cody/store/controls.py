@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from cody.contract.lifecycle import Action, PauseMode, RunStatus, transition
 from cody.store.database import Database
@@ -31,11 +31,13 @@ class Control:
     requested_at: int
 
 
+_PENDING = select(controls).where(controls.c.run_id.in_(bindparam("runs", expanding=True))).order_by(controls.c.id)
+
+
 def pending(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Control]]:
     """The pending controls of these runs, in order."""
-    query = select(controls).where(controls.c.run_id.in_(run_ids)).order_by(controls.c.id)
     found: dict[str, list[Control]] = {}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_PENDING, {"runs": run_ids}).mappings():
         found.setdefault(row["run_id"], []).append(Control(**row))
     return found
 

@@ -6,6 +6,7 @@ as long as it works, and every other process would wait for it.
 """
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -66,8 +67,8 @@ class Database:
 
 class _Sqlite:
     def __init__(self, url: str) -> None:
-        self._readers = _engine(url, _begin)
-        self._writers = _engine(url, _begin_writing)
+        self._readers = _engine(url, _begin, busy_seconds=_BUSY_SECONDS)
+        self._writers = _engine(url, _begin_writing, busy_seconds=0.0)
         self._reading = ThreadPoolExecutor(_READERS, "sqlite-read")
         self._writing = ThreadPoolExecutor(1, "sqlite-write")
 
@@ -93,12 +94,13 @@ def _in_transaction(engine: Engine, work: Work[T]) -> T:
         return work(connection)
 
 
-def _engine(url: str, begin: Callable[[Connection], None]) -> Engine:
+def _engine(url: str, begin: Callable[[Connection], None], *, busy_seconds: float) -> Engine:
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the BEGIN of `begin` is the only one
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
         cursor.close()
 
     arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
@@ -109,19 +111,27 @@ def _engine(url: str, begin: Callable[[Connection], None]) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    _execute(connection, "BEGIN")
 
 
 def _begin_writing(connection: Connection) -> None:
     """Wait for the write lock. SQLite's own busy handler sleeps up to 100 ms at a time, so ask often instead."""
     deadline = time.monotonic() + _BUSY_SECONDS
-    connection.exec_driver_sql("PRAGMA busy_timeout=0")
     while True:
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _execute(connection, "BEGIN IMMEDIATE")
         except OperationalError as error:
             if "locked" not in str(error.orig) or time.monotonic() > deadline:
                 raise
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    """Straight on the driver, as SQLAlchemy's way there costs more than the statement."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(statement)
+    except sqlite3.OperationalError as error:
+        raise OperationalError(statement, None, error) from error

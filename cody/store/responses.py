@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from cody.contract.cursor import Cursor
 from cody.contract.items import Item
@@ -18,6 +18,22 @@ from cody.store.tables import items, responses, runs
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
 _AT_ONCE = 1000
 """Responses whose items are asked for by one query: databases bound how many values a query may name."""
+_BY_ID = select(responses).where(responses.c.id == bindparam("response"))
+_CHECKPOINT = select(responses.c.checkpoint).where(responses.c.id == bindparam("response"))
+_EMPTY = delete(items).where(items.c.response_id == bindparam("response"))
+_ADVANCE = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), runs.c.cursor_seq < bindparam("seq"))
+    .values(
+        cursor_seq=bindparam("seq"), cursor=bindparam("at"), updated_at=bindparam("now"),
+        current_turn=bindparam("turn"), attempt=bindparam("of_attempt"), pid=bindparam("of_pid"),
+        turns=runs.c.turns + bindparam("done"),
+        tokens=runs.c.tokens + bindparam("total"),
+        prompt_tokens=runs.c.prompt_tokens + bindparam("prompt"),
+        completion_tokens=runs.c.completion_tokens + bindparam("completion"),
+    )
+)  # fmt: skip
+"""Moves the run's figures by what a save adds, so that a replayed event adds nothing."""
 _BEGAN = (responses.c.created_at, responses.c.run_id, responses.c.turn)
 
 
@@ -39,6 +55,13 @@ class ResponseStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        header = database.insert(responses)
+        told = {name: header.excluded[name] for name in ("cursor_seq", "header", "checkpoint")}
+        self._header = header.on_conflict_do_update(index_elements=["id"], set_=told)
+        item = database.insert(items)
+        self._item = item.on_conflict_do_update(
+            index_elements=["response_id", "position"], set_={"item": item.excluded.item}
+        )
 
     async def save(self, projection: Projection) -> bool:
         """Save, unless what is saved is at the same place or further: a projector that was replaced changes nothing."""
@@ -59,37 +82,29 @@ class ResponseStore:
     def _save_header(self, connection: Connection, projection: Projection, cursor: Cursor) -> None:
         header = projection.header
         values = {
-            "cursor_seq": cursor.seq,
+            "id": header.id, "run_id": projection.run_id, "turn": projection.turn, "thread_id": header.thread_id,
+            "created_at": header.created_at, "cursor_seq": cursor.seq,
             "header": header.model_dump_json(exclude={"output_items"}),
             "checkpoint": projection.checkpoint.model_dump_json(),
-        }
-        row = self._db.insert(responses).values(
-            id=header.id, run_id=projection.run_id, turn=projection.turn, thread_id=header.thread_id,
-            created_at=header.created_at, **values,
-        )  # fmt: skip
-        connection.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
+        }  # fmt: skip
+        connection.execute(self._header, values)
 
     def _save_items(self, connection: Connection, projection: Projection) -> None:
         response_id, changes = projection.header.id, projection.changes
         if changes.emptied:
-            connection.execute(delete(items).where(items.c.response_id == response_id))
+            connection.execute(_EMPTY, {"response": response_id})
         rows = [
             {"response_id": response_id, "position": position, "item": _ITEM.dump_json(item).decode()}
             for position, item in changes.items
         ]
         if rows:
-            row = self._db.insert(items)
-            row = row.on_conflict_do_update(
-                index_elements=["response_id", "position"], set_={"item": row.excluded.item}
-            )
-            connection.execute(row, rows)
+            connection.execute(self._item, rows)
 
     async def load(self, response_id: str) -> tuple[Response, Checkpoint] | None:
         """What a projector goes on from."""
 
         def work(connection: Connection) -> tuple[Response, Checkpoint] | None:
-            query = select(responses).where(responses.c.id == response_id)
-            row = connection.execute(query).mappings().first()
+            row = connection.execute(_BY_ID, {"response": response_id}).mappings().first()
             if row is None:
                 return None
             (response,) = whole(connection, [row])
@@ -130,8 +145,7 @@ class ResponseStore:
 
 
 def _saved(connection: Connection, response_id: str) -> Checkpoint | None:
-    query = select(responses.c.checkpoint).where(responses.c.id == response_id)
-    text = connection.execute(query).scalar_one_or_none()
+    text = connection.execute(_CHECKPOINT, {"response": response_id}).scalar_one_or_none()
     return None if text is None else Checkpoint.model_validate_json(text)
 
 
@@ -150,22 +164,17 @@ def whole(connection: Connection, rows: Sequence[Any]) -> list[Response]:
 
 
 def _advance_run(connection: Connection, projection: Projection, before: Checkpoint | None, cursor: Cursor) -> None:
-    """Move the run's figures by what this save adds, so that a replayed event adds nothing."""
     old, new = before or Checkpoint(cursor="0-0"), projection.checkpoint
     told, tells = old.tally.total if before else Tokens(), new.tally.total
-    run = runs.c
-    connection.execute(
-        update(runs)
-        .where(run.id == projection.run_id, run.cursor_seq < cursor.seq)
-        .values(
-            cursor_seq=cursor.seq, cursor=str(cursor), updated_at=projection.at,
-            current_turn=projection.turn, attempt=new.attempt, pid=projection.pid,
-            turns=run.turns + (_completed(new) - _completed(old)),
-            tokens=run.tokens + (tells.total_tokens - told.total_tokens),
-            prompt_tokens=run.prompt_tokens + (tells.prompt_tokens - told.prompt_tokens),
-            completion_tokens=run.completion_tokens + (tells.completion_tokens - told.completion_tokens),
-        )
-    )  # fmt: skip
+    values = {
+        "run": projection.run_id, "seq": cursor.seq, "at": str(cursor), "now": projection.at,
+        "turn": projection.turn, "of_attempt": new.attempt, "of_pid": projection.pid,
+        "done": _completed(new) - _completed(old),
+        "total": tells.total_tokens - told.total_tokens,
+        "prompt": tells.prompt_tokens - told.prompt_tokens,
+        "completion": tells.completion_tokens - told.completion_tokens,
+    }  # fmt: skip
+    connection.execute(_ADVANCE, values)
 
 
 def _completed(checkpoint: Checkpoint) -> int:

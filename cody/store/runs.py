@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, true, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from cody.contract.lifecycle import ENDED
@@ -17,6 +17,9 @@ from cody.store.tables import archives, controls, idempotency, runs, said
 
 _LIVE = runs.c.status.not_in(sorted(ENDED))
 _CONFIRMED = runs.c.confirmed.is_(True)
+
+# Made once: what a turn executes costs more to put together than SQLite takes to do it.
+_BY_ID = select(runs).where(runs.c.id == bindparam("run"))
 
 
 class RunStore:
@@ -197,7 +200,7 @@ def _page(connection: Connection, filters: Filters, before: tuple[int, str] | No
 
 
 def _fetch(connection: Connection, run_id: str) -> RunRow | None:
-    row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+    row = connection.execute(_BY_ID, {"run": run_id}).mappings().first()
     return None if row is None else RunRow(row, pending(connection, [run_id]).get(run_id, ()))
 
 

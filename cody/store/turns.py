@@ -6,10 +6,18 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
 from cody.store.database import Database
 from cody.store.tables import outputs, prompts
+
+_PLACE = and_(
+    prompts.c.run_id == bindparam("of_run"),
+    prompts.c.turn == bindparam("of_turn"),
+    prompts.c.attempt == bindparam("of_attempt"),
+)
+_OWNER = select(prompts.c.owner).where(_PLACE)
+_REPORT = update(prompts).where(_PLACE).values(report=bindparam("said"))
 
 
 class TurnStore:
@@ -17,6 +25,7 @@ class TurnStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._claim = database.insert(prompts).on_conflict_do_nothing()
 
     async def claim(self, run_id: str, turn: int, attempt: int, owner: str, prompt: str) -> bool:
         """Take an attempt for one execution and keep its prompt; False if another execution has it.
@@ -25,19 +34,18 @@ class TurnStore:
         could not tell them apart.
         """
         values = {"run_id": run_id, "turn": turn, "attempt": attempt, "owner": owner, "text": prompt}
-        place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
 
         def work(connection: Connection) -> bool:
-            connection.execute(self._db.insert(prompts).values(**values).on_conflict_do_nothing())
-            return connection.execute(select(prompts.c.owner).where(place)).scalar_one() == owner
+            if connection.execute(self._claim, values).rowcount:
+                return True
+            return connection.execute(_OWNER, _place(run_id, turn, attempt)).scalar_one() == owner
 
         return await self._db.write(work)
 
     async def keep_report(self, run_id: str, turn: int, attempt: int, report: str) -> None:
         """Keep what an attempt that did its turn reports, before the log says so."""
-        place = and_(prompts.c.run_id == run_id, prompts.c.turn == turn, prompts.c.attempt == attempt)
-        query = update(prompts).where(place).values(report=report)
-        await self._db.write(lambda connection: connection.execute(query))
+        values = {**_place(run_id, turn, attempt), "said": report}
+        await self._db.write(lambda connection: connection.execute(_REPORT, values))
 
     async def keep_carry(self, run_id: str, turn: int, attempt: int, carry: Mapping[str, Any]) -> None:
         """Keep what an attempt left for whoever does the thread's next turn, however it ended."""
@@ -83,6 +91,10 @@ class TurnStore:
                 return
             yield zlib.decompress(data)
             part += 1
+
+
+def _place(run_id: str, turn: int, attempt: int) -> dict[str, Any]:
+    return {"of_run": run_id, "of_turn": turn, "of_attempt": attempt}
 
 
 def _scalar(query: Select[bytes], connection: Connection) -> bytes | None:
