@@ -8,7 +8,7 @@ from activities.project import SAVE_SECONDS, ProjectActivity
 from cody.contract import tasks as t
 from cody.fold import PoisonEvent
 from cody.store import DatabaseGone
-from cody.stream.hub import Trimmed
+from cody.stream.follower import Trimmed
 
 PATIENCE_SECONDS = 2.0
 """How long a turn that is over waits for its documents; until then it holds its place among the turns."""

@@ -23,14 +23,14 @@ _CHECKPOINT = select(responses.c.checkpoint).where(responses.c.id == bindparam("
 _EMPTY = delete(items).where(items.c.response_id == bindparam("response"))
 _ADVANCE = (
     update(runs)
-    .where(runs.c.id == bindparam("run"), runs.c.cursor_seq < bindparam("seq"))
+    .where(runs.c.id == bindparam("new_run"), runs.c.cursor_seq < bindparam("new_seq"))
     .values(
-        cursor_seq=bindparam("seq"), cursor=bindparam("at"), updated_at=bindparam("now"),
-        current_turn=bindparam("turn"), attempt=bindparam("of_attempt"), pid=bindparam("of_pid"),
-        turns=runs.c.turns + bindparam("done"),
-        tokens=runs.c.tokens + bindparam("total"),
-        prompt_tokens=runs.c.prompt_tokens + bindparam("prompt"),
-        completion_tokens=runs.c.completion_tokens + bindparam("completion"),
+        cursor_seq=bindparam("new_seq"), cursor=bindparam("new_at"), updated_at=bindparam("new_now"),
+        current_turn=bindparam("new_turn"), attempt=bindparam("new_attempt"), pid=bindparam("new_pid"),
+        turns=runs.c.turns + bindparam("new_done"),
+        tokens=runs.c.tokens + bindparam("new_total"),
+        prompt_tokens=runs.c.prompt_tokens + bindparam("new_prompt"),
+        completion_tokens=runs.c.completion_tokens + bindparam("new_completion"),
     )
 )  # fmt: skip
 """Moves the run's figures by what a save adds, so that a replayed event adds nothing."""
@@ -167,12 +167,12 @@ def _advance_run(connection: Connection, projection: Projection, before: Checkpo
     old, new = before or Checkpoint(cursor="0-0"), projection.checkpoint
     told, tells = old.tally.total if before else Tokens(), new.tally.total
     values = {
-        "run": projection.run_id, "seq": cursor.seq, "at": str(cursor), "now": projection.at,
-        "turn": projection.turn, "of_attempt": new.attempt, "of_pid": projection.pid,
-        "done": _completed(new) - _completed(old),
-        "total": tells.total_tokens - told.total_tokens,
-        "prompt": tells.prompt_tokens - told.prompt_tokens,
-        "completion": tells.completion_tokens - told.completion_tokens,
+        "new_run": projection.run_id, "new_seq": cursor.seq, "new_at": str(cursor), "new_now": projection.at,
+        "new_turn": projection.turn, "new_attempt": new.attempt, "new_pid": projection.pid,
+        "new_done": _completed(new) - _completed(old),
+        "new_total": tells.total_tokens - told.total_tokens,
+        "new_prompt": tells.prompt_tokens - told.prompt_tokens,
+        "new_completion": tells.completion_tokens - told.completion_tokens,
     }  # fmt: skip
     connection.execute(_ADVANCE, values)
 

@@ -1,90 +1,21 @@
 """What a later attempt at a turn finds: an earlier one that did the turn, on a worker that is lost, or only frozen."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
-from activities.attempt import Parts
-from activities.turn import TurnActivity
-from cody.agents.base import OutputLimits
-from cody.agents.keepers import Keepers
-from cody.agents.registry import agent_for
-from cody.contract import tasks as t
-from cody.contract.base import response_id_of
-from cody.contract.payloads import ResponseDone, TurnCompleted
 from cody.store import Store
 from cody.stream.log import Fence, Log
-from tests.integration.store.store_bench import AT, a_run, begin
-from tests.integration.stream.stream_bench import assert_lawful, say, whole
-
-
-class Turns:
-    """Takes attempts at turn 1 of a run whose agent leaves a line in `done` each time it works."""
-
-    def __init__(self, store: Store, log: Log, keepers: Keepers, place: Path) -> None:
-        self.store, self.log, self.place = store, log, place
-        self.run_id = ""
-        self._parts = Parts(
-            store=store,
-            log=log,
-            agent_for=lambda kind: agent_for(kind, keepers),
-            kill_grace_seconds=1.0,
-            limits=OutputLimits(),
-            environment={"PATH": "/usr/bin:/bin"},
-        )
-
-    def reads(self, log: Log) -> None:
-        """From now on attempts work on this log."""
-        self._parts = replace(self._parts, log=log)
-
-    async def begin(self) -> None:
-        agent = {"kind": "command", "command": ["sh", "-c", "echo worked >>done"]}
-        self.run_id = await begin(self.store, a_run(agent=agent, working_dir=str(self.place), max_turns=1))
-
-    async def take(self, attempt: int) -> t.TurnReport:
-        """What the attempt's execution by Temporal would be."""
-        task = t.TurnTask(
-            run_id=self.run_id, turn=1, first_attempt=1, failures=0, turn_attempts=3, applied_control=0, started_at=AT
-        )
-        environment = ActivityEnvironment()
-        environment.info = replace(environment.info, attempt=attempt)
-        return await environment.run(TurnActivity(self._parts).take_turn, task)
-
-    async def done_by(self, attempt: int) -> None:
-        """An attempt has done the turn and kept its report, but has not said its last words."""
-        await self.store.turns.claim(self.run_id, 1, attempt, f"owner_{attempt}", "the prompt")
-        done = ResponseDone(response_id=response_id_of(self.run_id, 1), status="complete", finish_reason="stop")
-        words = {"response_done": done, "turn_completed": TurnCompleted(should_continue=False)}
-        kept = t.KeptReport(
-            attempt=attempt,
-            outcome="completed",
-            words=tuple(t.Said(type=type_, at=AT, payload=word.model_dump()) for type_, word in words.items()),
-        )
-        await self.store.turns.keep_report(self.run_id, 1, attempt, kept.model_dump_json())
-
-    async def types(self) -> list[str]:
-        entries = await whole(self.log, self.run_id)
-        assert_lawful(entries)
-        return [entry.type for entry in entries]
-
-    @property
-    def worked(self) -> int:
-        path = self.place / "done"
-        return len(path.read_text().splitlines()) if path.exists() else 0
+from tests.integration.stream.stream_bench import say
+from tests.integration.turn.turn_bench import Turns, taking
+from tests.parts import RedisServer
 
 
 @pytest.fixture
-async def turns(store: Store, log: Log, tmp_path: Path) -> AsyncGenerator[Turns]:
-    place = tmp_path / "place"
-    place.mkdir()
-    keepers = Keepers()
-    turns = Turns(store, log, keepers, place)
-    await turns.begin()
-    yield turns
-    await keepers.close()
+async def turns(store: Store, log: Log, redis_server: RedisServer, tmp_path: Path) -> AsyncGenerator[Turns]:
+    async with taking(store, log, redis_server, tmp_path) as turns:
+        yield turns
 
 
 async def test_a_turn_that_was_done_is_not_done_again_though_its_end_was_not_written(turns: Turns):
