@@ -15,7 +15,9 @@ NO_OP = ["true"]
 
 
 def measure(stage: Stage) -> list[Figure]:
-    """A turn of ours starts a process (`true`) and is two activities, `take_turn` and `project_turn`."""
+    """A turn of ours starts a process (`true`) and is one activity, `take_turn`, which projects it too; the run
+    adds a `record` beside its first turn and one at its end.
+    """
     service, address = stage.service, stage.service.temporal_address
     many, one = list[tuple[float, float]](), list[tuple[float, float]]()
     with working(address):
