@@ -1,11 +1,11 @@
 """The `command` agent: any command; it reads the prompt on stdin, and what it prints is the turn."""
 
 import asyncio
-import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from cody.agents.base import Job, Quiet, Result, Sink, begin
@@ -133,12 +133,11 @@ def _signal_name(number: int) -> str:
 @contextmanager
 def _prompt_file(job: Job) -> Generator[Path]:
     """The prompt in a file that only this user can read, gone with the attempt."""
-    fd, name = tempfile.mkstemp(prefix="cody-prompt-", suffix=".txt")
-    path = Path(name)
+    place = Path(tempfile.mkdtemp(prefix="cody-prompt-"))
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(job.prompt.encode())
+        path = place / "prompt.txt"
+        path.touch(mode=0o600)
+        path.write_text(job.prompt, encoding="utf-8", newline="")
         yield path
     finally:
-        with suppress(OSError):  # the agent may have removed it itself, or put something else there
-            path.unlink()
+        shutil.rmtree(place, ignore_errors=True)  # the agent may have removed it itself
