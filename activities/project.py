@@ -31,6 +31,9 @@ _REST: Final = 9.0
 """How many times as long as a save took it rests after it, up to `_LONGEST_REST_SECONDS`: a text that grows is saved
 whole, and saving it all the time would cost the square of its length."""
 _LONGEST_REST_SECONDS: Final = 5.0
+PLACE_EVENTS: Final = 1000
+"""Events after which the place alone is saved, where they change nothing in the documents: of a live run only what is
+projected is archived, and a flood of telemetry would stay in Redis, and in its writer, for as long as its turn."""
 BEAT_SECONDS: Final = 2.0
 _SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
     "turn_started", "response_start", "item_done", "item_error", "item_cancelled", "response_done", "response_error",
@@ -102,6 +105,8 @@ class _Turn:
         self._pid = pid
         self._unsaved = 0
         self._oldest: Entry | None = None
+        self._passed = 0
+        """Entries since the last save, also those that the fold has no use for."""
         self._urgent = False
         self._due_at = 0.0
 
@@ -114,7 +119,7 @@ class _Turn:
     @property
     def patience(self) -> float:
         """Seconds to wait for more before saving what there is."""
-        if not self._unsaved or self.folder.header() is None:  # a response that has not begun cannot be saved
+        if not self._has_news or self.folder.header() is None:  # a response that has not begun cannot be saved
             return BEAT_SECONDS
         return max(0.0, self._due_at - time.monotonic())
 
@@ -132,6 +137,11 @@ class _Turn:
                 self._urgent = self._urgent or entry.type in _SAVED_AT_ONCE
             if entry.type == "turn_started" and entry.epoch == self._epoch:
                 self._pid = cast("TurnStarted", parse(entry.type, entry.event).payload).pid
+        self._passed += len(entries)
+
+    @property
+    def _has_news(self) -> bool:
+        return self._unsaved > 0 or self._passed >= PLACE_EVENTS
 
     @property
     def _epoch(self) -> int:
@@ -141,7 +151,7 @@ class _Turn:
         began = time.monotonic()
         due = self._urgent or began >= self._due_at
         header = self.folder.header()
-        if not self._unsaved or not due or header is None:
+        if not self._has_news or not due or header is None:
             return
         projection = Projection(
             run_id=self._task.run_id,
@@ -153,7 +163,7 @@ class _Turn:
             at=now_ms(),
         )
         await self._store.responses.save(projection)
-        self._unsaved, self._urgent = 0, False
+        self._unsaved, self._passed, self._urgent = 0, 0, False
         saved_at = time.monotonic()
         SAVED.observe(saved_at - began)
         rest = min(_REST * (saved_at - began), _LONGEST_REST_SECONDS)

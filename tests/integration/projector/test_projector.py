@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.project import PLACE_EVENTS
 from cody.contract.tasks import HANDED_OVER
 from cody.store import Store
 from cody.stream.keys import log_key
@@ -58,6 +59,24 @@ async def test_a_finished_item_is_saved_at_once(stage: Stage) -> None:
         speech.complete()
     await projector.report()
     await stage.assert_projected()
+
+
+async def test_a_flood_that_changes_no_document_still_moves_the_place(stage: Stage) -> None:
+    projector = stage.project()
+    async with stage.attempt() as speech:
+        speech.begin()
+        await until(lambda: _is_at(stage, 3))
+        for _ in range(2 * PLACE_EVENTS):
+            speech.say("warning", code="flood", message="again")
+        await until(lambda: _is_at(stage, PLACE_EVENTS))
+        assert not projector.task.done()
+        speech.complete()
+    await projector.report()
+    await stage.assert_projected()
+
+
+async def _is_at(stage: Stage, seq: int) -> bool:
+    return (await row(stage.store, stage.run_id)).row["cursor_seq"] >= seq
 
 
 async def _has_items(stage: Stage, count: int) -> bool:
