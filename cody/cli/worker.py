@@ -12,7 +12,7 @@ import click
 import uvloop
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.attempt import Parts
 from activities.end import EndActivity
@@ -148,6 +148,10 @@ def make_workers(
             # After a worker's death its runs go on elsewhere: they wait so long for it to come back to what it knows.
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
             workflow_task_executor=ThreadPoolExecutor(4),
+            # Half for runs that are new here. With one in five, the default, a hundred of them waited for their first
+            # workflow task until most of the others had ended, and a cancel waited with it.
+            workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=10),
+            nonsticky_to_sticky_poll_ratio=0.5,
             **shared,
         ),
         Worker(client, task_queue=t.RECORD_QUEUE, activities=[record.record, end.end_turn], **shared),
