@@ -6,7 +6,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 4 --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench chaos histories dev
+.PHONY: help setup test lint format bench chaos scale histories dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: setup ## the benchmarks, into docs/benchmarks.md (ROUNDS=1 ONLY=turns,can
 
 chaos: setup ## random faults under load (ROUNDS=20 SEED=1 DATABASE=sqlite: those rounds, on that database)
 	$(BIN)/python -m tests.chaos --rounds=$(or $(ROUNDS),6) --database=$(or $(DATABASE),both) $(if $(SEED),--seed=$(SEED))
+
+scale: setup ## how far one run and one service may grow, hours in full (ONLY=turns,clients SMALL=1: a quick look)
+	$(BIN)/python -m tests.scale --only=$(ONLY) $(if $(SMALL),--small)
 
 histories: setup ## record the workflow histories under fixtures/histories anew
 	$(BIN)/python -m tests.workflows.record
