@@ -23,7 +23,7 @@ def play_round(ground: Ground, schedule: Sequence[Blow], seed: str, levels: Leve
         load.stop()
         for client in everybody:
             client.hurried.set()
-        load.check_ends()
+        load.check_ends(gap_is_allowed=ground.gap_is_allowed)
         _judge(ground, load.runs, clients, say)
         say(levels.check(ground))
     finally:
