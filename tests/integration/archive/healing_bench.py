@@ -50,6 +50,10 @@ class Stage:
     async def record(self, log: HealingLog, type_: str, status: RunStatus = "running") -> None:
         """What the run says: the store first, then the log."""
         await self.keep(type_, status)
+        await self.say_again(log, type_)
+
+    async def say_again(self, log: HealingLog, type_: str) -> None:
+        """What the run said last goes to the log, though it may be there."""
         await append_lifecycle(log, speaker(self.run_id), self.number, [(type_, AT, _payload(type_))])
 
     async def keep(self, type_: str, status: RunStatus = "running") -> None:

@@ -129,6 +129,20 @@ async def test_a_word_that_a_reader_has_seen_comes_back_at_its_place_though_its_
     assert await stage.read() == before
 
 
+async def test_first_words_that_are_said_again_do_not_begin_a_lost_log_anew(stage: Stage):
+    log = stage.worker()
+    await stage.record(log, "run_started")
+    await stage.claim()
+    await stage.say(log, "turn_started", *["item_delta"] * 30)
+    await stage.lose_all()
+
+    await stage.say_again(stage.worker(), "run_started")
+
+    found = await whole(log, stage.run_id)
+    assert found[0].type == "log_gap"
+    assert found[0].seq > 31
+
+
 async def test_what_died_with_its_writer_is_named_and_its_seqs_are_not_used_again(stage: Stage):
     log = stage.worker()
     await stage.record(log, "run_started")
@@ -286,6 +300,7 @@ async def test_what_followers_have_seen_is_told_to_a_redis_that_comes_back(stage
             await until(lambda: _caught_up(follower, 2))
             await stage.say(log, "item_delta")
             await until(lambda: _caught_up(follower, 3))
+            await until(lambda: hub._rings[stage.run_id].last.seq == 3)  # a follower may be quicker than its hub
             async with stage.server.killed():
                 pass
             await until(lambda: stage.redis.hget(salvage_key(stage.run_id), "seen"))
