@@ -6,6 +6,7 @@ from typing import Literal
 
 from api.problems import ProblemError, problem
 from api.state import Door
+from cody.archive.whole import View
 from cody.contract import errors as e
 from cody.contract.cursor import Cursor
 from cody.store import DatabaseGone
@@ -43,43 +44,48 @@ async def find_place(wish: Wish, door: Door) -> tuple[int, bool]:
 async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
     """The SEQ to go on after, and whether that is the end of the run. Raises the 409 and 410 that heal a client."""
     log, run_id = door.log, wish.run_id
-    last, over = await log.end(run_id)
-    end = last.seq
+    seq, epoch = Cursor(0, None) if wish.place == "latest" else wish.place
+    view = await log.view(run_id, seq)
+    end = view.end.seq
     if wish.place == "latest":
-        return end, over
-    seq, epoch = wish.place
-    if seq > end and not over and await _may_be_healed(run_id, seq, door):
-        raise Unsettled(run_id)
+        await _settle(wish, view, door)
+        return end, view.over
     if seq > end:
-        raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, f"cursor {wish.place} is beyond the end, {end}")
-    here = await log.at(run_id, seq) if seq else None
-    known = here.epoch if here else 0
-    if epoch not in (None, known) and (here or not seq):
+        raise await _no_place(wish, view, door, 409, e.CURSOR_AHEAD, f"cursor {wish.place} is beyond the end, {end}")
+    known = view.here.epoch if view.here else 0
+    if epoch not in (None, known) and (view.here or not seq):
         detail = f"cursor {wish.place}: the entry there is {Cursor(seq, known)}"
-        raise await _no_place(wish, door, 409, e.CURSOR_AHEAD, detail)
-    if seq < end and ((first := await log.first(run_id)) is None or not first.follows(seq)):
-        rest = f"the stream begins at {first.cursor}" if first else "and so is all of it"
-        detail = f"what follows cursor {wish.place} is gone; {rest}"
-        raise await _no_place(wish, door, 410, e.STREAM_TRIMMED, detail)
-    return seq, over and seq == end
+        raise await _no_place(wish, view, door, 409, e.CURSOR_AHEAD, detail)
+    if seq < end and not (view.in_redis and view.in_redis.follows(seq)):
+        first = await log.oldest(run_id, view.in_redis)
+        if first is None or not first.follows(seq):
+            rest = f"the stream begins at {first.cursor}" if first else "and so is all of it"
+            detail = f"what follows cursor {wish.place} is gone; {rest}"
+            raise await _no_place(wish, view, door, 410, e.STREAM_TRIMMED, detail)
+    return seq, view.over and seq == end
 
 
-async def _may_be_healed(run_id: str, seq: int, door: Door) -> bool:
-    """Whether Redis has lost what this client has seen: the log waits for those who can write it again (ADR 015)."""
-    known = await door.store.healing.known(run_id)
-    if known is None or seq > known.reserved or not known.row["version"] or await door.log.is_sound(run_id):
-        return False
-    await door.log.saw(run_id, seq)
-    return True
+async def _settle(wish: Wish, view: View, door: Door) -> None:
+    """Raise Unsettled if Redis has lost some of the log: it waits for those who can write it again (ADR 015)."""
+    if view.whole:
+        return
+    known = await door.store.healing.known(wish.run_id)
+    if known is None or not (known.row["version"] or known.claimed):
+        return  # nothing was ever said
+    if wish.place != "latest" and view.end.seq < wish.place.seq <= known.reserved:
+        await door.log.saw(wish.run_id, wish.place.seq)
+    raise Unsettled(wish.run_id)
 
 
-async def _no_place(wish: Wish, door: Door, status: int, code: str, detail: str) -> ProblemError:
-    first, end = await door.log.first(wish.run_id), await door.log.end(wish.run_id)
+async def _no_place(wish: Wish, view: View, door: Door, status: int, code: str, detail: str) -> ProblemError:
+    """The answer that heals; not of a log that something was missing of when it was looked at."""
+    await _settle(wish, view, door)
+    first = await door.log.oldest(wish.run_id, view.in_redis)
     error = problem(status, code, detail)
     error.problem = e.CursorProblem(
         **error.problem.model_dump(),
         earliest_cursor=str(first.cursor) if first else None,
-        latest_cursor=str(end.cursor) if end.cursor.seq else None,
+        latest_cursor=str(view.end) if view.end.seq else None,
         responses=door.linker.run(wish.run_id).responses,
     )
     return error

@@ -12,6 +12,7 @@ from cody.store import ArchiveStore, DatabaseGone
 from cody.stream.connection import AsyncRedis
 from cody.stream.entry import Entry
 from cody.stream.log import Log
+from cody.stream.look import look
 from cody.stream.mending import Mending
 
 
@@ -28,11 +29,19 @@ def store_of_log() -> Generator[None]:
         raise ArchiveGone(str(error)) from error
 
 
-class End(NamedTuple):
-    """The end of a log: the cursor of its last entry, and whether that is the end of the run."""
+class View(NamedTuple):
+    """A log as it was at one moment, as of one SEQ."""
 
-    cursor: Cursor
+    end: Cursor
+    """Of its last entry; only what is known of it unless the log is `whole`."""
     over: bool
+    """That is the end of the run."""
+    whole: bool
+    """Nothing that was said is missing, but what the archive has forgotten."""
+    here: Entry | None
+    """The entry of that SEQ, if it is kept anywhere."""
+    in_redis: Entry | None
+    """The oldest one that Redis has."""
 
 
 class WholeLog(Log):
@@ -66,17 +75,35 @@ class WholeLog(Log):
             return []
         return [entry for entry in await asyncio.to_thread(unpack, chunk.data) if entry.seq > seq]
 
+    async def view(self, run_id: str, seq: int) -> View:
+        """Look at the log, and at the entry of `seq`.
+
+        At Redis first, and at once: what it has let go of by then is in the archive, however late that is asked.
+        """
+        seen = await look(self.redis, run_id, seq)
+        here = await self._archived_at(run_id, seq) if seen.here is None else seen.here
+        if seen.last is not None:
+            end, over = seen.last.cursor, seen.last.type in TERMINAL
+        else:
+            with store_of_log():
+                reached, over = await self._archive.reach(run_id)
+            last = await self._archived_at(run_id, reached)
+            end = last.cursor if last else Cursor(reached, None if reached else 0)
+        return View(end, over, over or seen.sound, here, seen.first)
+
+    async def oldest(self, run_id: str, in_redis: Entry | None) -> Entry | None:
+        """The oldest entry that is kept anywhere, if Redis begins with this one."""
+        span = await self._span(run_id)
+        return (await self._archived_at(run_id, span[0]) if span else None) or in_redis
+
     async def at(self, run_id: str, seq: int) -> Entry | None:
         """The entry of this SEQ, if it is kept anywhere."""
         found = await super().at(run_id, seq)
-        if found is None and seq > 0:
-            found = next(iter(await self.archived(run_id, seq - 1)), None)
-        return found
+        return await self._archived_at(run_id, seq) if found is None else found
 
     async def first(self, run_id: str) -> Entry | None:
         """The oldest entry that is kept anywhere."""
-        span = await self._span(run_id)
-        return await super().first(run_id) if span is None else await self.at(run_id, span[0])
+        return await self.oldest(run_id, await super().first(run_id))
 
     async def last(self, run_id: str) -> Entry | None:
         """The newest entry that is kept anywhere."""
@@ -85,15 +112,8 @@ class WholeLog(Log):
             found = await self.at(run_id, span[1])
         return found
 
-    async def end(self, run_id: str) -> End:
-        """Where the log ends now, though its last entries be forgotten."""
-        last = await super().last(run_id)
-        if last is not None:
-            return End(last.cursor, over=last.type in TERMINAL)
-        with store_of_log():
-            seq, over = await self._archive.reach(run_id)
-        known = await self.at(run_id, seq)
-        return End(known.cursor if known else Cursor(seq, None if seq else 0), over=over)
+    async def _archived_at(self, run_id: str, seq: int) -> Entry | None:
+        return next(iter(await self.archived(run_id, seq - 1)), None) if seq else None
 
     async def _span(self, run_id: str) -> tuple[int, int] | None:
         with store_of_log():

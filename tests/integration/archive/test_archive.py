@@ -229,7 +229,7 @@ async def test_who_needs_a_store_that_is_away_waits_as_for_redis(log: Log, postg
         await store.open()
         whole, run_id = WholeLog(log.redis, store.archive), new_run_id()
         async with postgres_server.killed():
-            for asked in (whole.after(run_id, 0), whole.first(run_id), whole.last(run_id), whole.end(run_id)):
+            for asked in (whole.after(run_id, 0), whole.first(run_id), whole.last(run_id), whole.view(run_id, 0)):
                 with pytest.raises(RedisGone):
                     await asked
         assert await whole.last(run_id) is None
