@@ -28,8 +28,8 @@ from cody.stream.hub import Hub
 SAVE_SECONDS: Final = 0.25
 """At most this often while text flows."""
 _REST: Final = 9.0
-"""How many times as long as a save took it rests after it, up to `_LONGEST_REST_SECONDS`: a text that grows is saved
-whole, and saving it all the time would cost the square of its length."""
+"""How many times as long as a save took it rests after it, up to `_LONGEST_REST_SECONDS`: where many turns save at
+once, or the database is slow, they leave it room."""
 _LONGEST_REST_SECONDS: Final = 5.0
 PLACE_EVENTS: Final = 1000
 """Events after which the place alone is saved, where they change nothing in the documents: of a live run only what is
@@ -119,7 +119,7 @@ class _Turn:
     @property
     def patience(self) -> float:
         """Seconds to wait for more before saving what there is."""
-        if not self._has_news or self.folder.header() is None:  # a response that has not begun cannot be saved
+        if not self._has_news or not self.folder.has_begun:  # a response that has not begun cannot be saved
             return BEAT_SECONDS
         return max(0.0, self._due_at - time.monotonic())
 
@@ -150,8 +150,7 @@ class _Turn:
     async def save_if_due(self) -> None:
         began = time.monotonic()
         due = self._urgent or began >= self._due_at
-        header = self.folder.header()
-        if not self._has_news or not due or header is None:
+        if not self._has_news or not due or (header := self.folder.header()) is None:
             return
         projection = Projection(
             run_id=self._task.run_id,

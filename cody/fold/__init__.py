@@ -20,8 +20,8 @@ What the contract leaves open is decided like this:
 
 from cody.fold.reading import PoisonEvent
 from cody.fold.run import RunFolder
-from cody.fold.slots import output_id_of
-from cody.fold.state import AttemptEnd, Changes, Checkpoint, Tally, Tokens
+from cody.fold.slots import output_id_of, text_of, with_text
+from cody.fold.state import AttemptEnd, Changes, Checkpoint, Piece, Tally, Tokens
 from cody.fold.turn import Folder
 
 __all__ = [
@@ -29,9 +29,12 @@ __all__ = [
     "Changes",
     "Checkpoint",
     "Folder",
+    "Piece",
     "PoisonEvent",
     "RunFolder",
     "Tally",
     "Tokens",
     "output_id_of",
+    "text_of",
+    "with_text",
 ]

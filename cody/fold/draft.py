@@ -9,7 +9,7 @@ from cody.contract.items import Item, ScriptExecutionItem
 from cody.contract.responses import Response
 from cody.fold.reading import Said
 from cody.fold.slots import Slot, cancelled, failed, script_output, started
-from cody.fold.state import Changes, Checkpoint, Phase
+from cody.fold.state import Changes, Checkpoint, Phase, Piece
 
 
 class SequenceError(Exception):
@@ -31,7 +31,7 @@ class Draft:
         self.phase: Phase = state.phase
         self.fault = state.fault
         items = response.output_items if response else ()
-        self._slots = {item.id: Slot(place, item) for place, item in enumerate(items)}
+        self._slots = {item.id: Slot(place, item, taken=True) for place, item in enumerate(items)}
         self.open = {name: self._slots[name] for name in state.open_items}
         self._dirty: set[Slot] = set()
         self._emptied = False
@@ -43,8 +43,14 @@ class Draft:
 
     def take(self) -> Changes:
         """What changed since the last call."""
-        slots = sorted(self._dirty, key=lambda slot: slot.position)
-        changes = Changes(self._emptied, [(slot.position, slot.item) for slot in slots])
+        items, pieces = list[tuple[int, Item]](), list[Piece]()
+        for slot in sorted(self._dirty, key=lambda slot: slot.position):
+            match slot.take():
+                case Piece() as piece:
+                    pieces.append(piece)
+                case item:
+                    items.append((slot.position, item))
+        changes = Changes(self._emptied, items, pieces)
         self._dirty.clear()
         self._emptied = False
         return changes

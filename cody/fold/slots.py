@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from cody.contract import items as i
 from cody.contract.errors import INTERNAL, ErrorInfo
 from cody.contract.payloads import ItemStart, ScriptExecutionDone, ScriptExecutionError
+from cody.fold.state import Piece
 
 OUTPUT_SUFFIX: Final = "_output"
 MAX_ID: Final = 128
@@ -22,40 +23,78 @@ _TEXT: Final[dict[type[i.ItemBase], str]] = {
 _ITEM: Final[TypeAdapter[i.Item]] = TypeAdapter(i.Item)
 
 
-class Slot:
-    """One item, and the text that came for it since it was last looked at.
+def text_of(item: i.Item) -> str:
+    """The text that deltas add to; empty for an item that takes none."""
+    field = _TEXT.get(type(item))
+    return getattr(item, field) if field else ""
 
-    Text is gathered in a list and joined when someone looks, so that a delta costs the same however long the item is.
+
+def with_text(item: i.Item, text: str) -> i.Item:
+    """The item, of a kind that takes deltas, with this text."""
+    return item.model_copy(update={_TEXT[type(item)]: text})
+
+
+class Slot:
+    """One item, and the text that came for it since it was last looked at, and since it was last taken to be saved.
+
+    Text is gathered in lists and joined when someone looks, so that a delta costs the same however long the item is.
+    `taken`: the item is saved as it is here.
     """
 
-    __slots__ = ("_chunks", "_field", "_item", "position")
+    __slots__ = ("_item", "_new", "_taken", "_takes_text", "_unjoined", "_untaken", "position")
 
-    def __init__(self, position: int, item: i.Item) -> None:
+    def __init__(self, position: int, item: i.Item, *, taken: bool = False) -> None:
         self.position = position
-        self._chunks: list[str] = []
+        self._new: list[str] = []
+        self._unjoined: list[str] = []
+        self._untaken: list[str] = []
         self.replace(item)
+        if taken:
+            self._taken = len(text_of(item))
 
     def append(self, text: str) -> bool:
         """Add a delta's text; False if this kind of item takes none."""
-        if self._field is None:
+        if not self._takes_text:
             return False
-        self._chunks.append(text)
+        self._new.append(text)
         return True
 
     @property
     def item(self) -> i.Item:
         """The item as it is now; builds nothing if nothing is new."""
-        if self._chunks and self._field is not None:
-            known: str = getattr(self._item, self._field)
-            self._item = self._item.model_copy(update={self._field: "".join((known, *self._chunks))})
-            self._chunks.clear()
+        self._gather()
+        if self._unjoined:
+            self._item = with_text(self._item, "".join((text_of(self._item), *self._unjoined)))
+            self._unjoined.clear()
         return self._item
+
+    def take(self) -> i.Item | Piece:
+        """What is to be saved: the item, or where it was taken before and only grew since, its new text."""
+        if self._taken is None:
+            self._taken = len(text_of(self.item))
+            return self._item
+        self._gather()
+        piece = Piece(self.position, self._taken, "".join(self._untaken))
+        self._untaken.clear()
+        self._taken += len(piece.text)
+        return piece
 
     def replace(self, item: i.Item) -> None:
         """Put `item` here, whatever was said before."""
         self._item = item
-        self._field = _TEXT.get(type(item))
-        self._chunks.clear()
+        self._takes_text = type(item) in _TEXT
+        self._taken: int | None = None
+        for texts in (self._new, self._unjoined, self._untaken):
+            texts.clear()
+
+    def _gather(self) -> None:
+        if not self._new:
+            return
+        text = "".join(self._new)
+        self._new.clear()
+        self._unjoined.append(text)
+        if self._taken is not None:
+            self._untaken.append(text)
 
 
 def started(said: ItemStart) -> i.Item:

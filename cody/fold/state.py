@@ -1,5 +1,6 @@
 """What a fold keeps beside the response: token counts, how the attempt ended, and what going on after a crash needs."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from cody.contract.base import Maybe, Model
@@ -88,12 +89,21 @@ class Checkpoint(Model):
     tally: Tally = Tally()
 
 
+class Piece(NamedTuple):
+    """Text that came for the item at `position` (from 0); `start` is how many characters its text had before it."""
+
+    position: int
+    start: int
+    text: str
+
+
 class Changes(NamedTuple):
-    """What changed since it was last asked for.
+    """What changed since it was last asked for, so that what an item costs to save grows with its text and no faster.
 
     `emptied`: a newer attempt superseded the items saved so far; delete them all first. `items`: (position from 0,
-    item) of every new or changed item, ascending.
+    item) of every item that is new or was replaced, ascending. `pieces`: what only came to an item's text, ascending.
     """
 
     emptied: bool
     items: list[tuple[int, Item]]
+    pieces: Sequence[Piece] = ()

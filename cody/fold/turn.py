@@ -91,6 +91,11 @@ class Folder:
             return self._end(payload, said) or counted or newer
         return self._write(cursor, type_, said) or counted or newer
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a document."""
+        return self._draft.head is not None
+
     def header(self) -> Response | None:
         """The response without its items (`output_items` is empty); None before any `response_start`."""
         head = self._draft.head
@@ -116,7 +121,7 @@ class Folder:
         )
 
     def take_dirty(self) -> Changes:
-        """The items that changed since the last call. If saving them fails, drop this Folder and load what is saved."""
+        """What changed since the last call. If saving it fails, drop this Folder and load what is saved."""
         return self._draft.take()
 
     def _supersede(self, said: Said) -> None:

@@ -1,26 +1,21 @@
-"""The responses: one header row and one row per item, saved together with the cursor that they were folded up to."""
+"""The responses: one header row each, and their items, saved together with the cursor that they were folded up to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from cody.contract.cursor import Cursor
-from cody.contract.items import Item
 from cody.contract.responses import Response
 from cody.fold import Changes, Checkpoint, Tokens
 from cody.store.database import Database
+from cody.store.items import ItemRows, items_of
 from cody.store.locks import lock_run
-from cody.store.tables import items, responses, runs
+from cody.store.tables import responses, runs
 
-_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
-_AT_ONCE = 1000
-"""Responses whose items are asked for by one query: databases bound how many values a query may name."""
 _BY_ID = select(responses).where(responses.c.id == bindparam("response"))
 _CHECKPOINT = select(responses.c.checkpoint).where(responses.c.id == bindparam("response"))
-_EMPTY = delete(items).where(items.c.response_id == bindparam("response"))
 _ADVANCE = (
     update(runs)
     .where(runs.c.id == bindparam("new_run"), runs.c.cursor_seq < bindparam("new_seq"))
@@ -58,10 +53,7 @@ class ResponseStore:
         header = database.insert(responses)
         told = {name: header.excluded[name] for name in ("cursor_seq", "header", "checkpoint")}
         self._header = header.on_conflict_do_update(index_elements=["id"], set_=told)
-        item = database.insert(items)
-        self._item = item.on_conflict_do_update(
-            index_elements=["response_id", "position"], set_={"item": item.excluded.item}
-        )
+        self._items = ItemRows(database)
 
     async def save(self, projection: Projection) -> bool:
         """Save, unless what is saved is at the same place or further: a projector that was replaced changes nothing."""
@@ -73,7 +65,7 @@ class ResponseStore:
             if before is not None and Cursor.parse(before.cursor).seq >= cursor.seq:
                 return False
             self._save_header(connection, projection, cursor)
-            self._save_items(connection, projection)
+            self._items.save(connection, projection.header.id, projection.changes)
             _advance_run(connection, projection, before, cursor)
             return True
 
@@ -88,17 +80,6 @@ class ResponseStore:
             "checkpoint": projection.checkpoint.model_dump_json(),
         }  # fmt: skip
         connection.execute(self._header, values)
-
-    def _save_items(self, connection: Connection, projection: Projection) -> None:
-        response_id, changes = projection.header.id, projection.changes
-        if changes.emptied:
-            connection.execute(_EMPTY, {"response": response_id})
-        rows = [
-            {"response_id": response_id, "position": position, "item": _ITEM.dump_json(item).decode()}
-            for position, item in changes.items
-        ]
-        if rows:
-            connection.execute(self._item, rows)
 
     async def load(self, response_id: str) -> tuple[Response, Checkpoint] | None:
         """What a projector goes on from."""
@@ -132,14 +113,12 @@ class ResponseStore:
 
         def work(connection: Connection) -> None:
             lock_run(connection, run_id)
-            old = select(responses.c.id).where(responses.c.run_id == run_id)
-            connection.execute(delete(items).where(items.c.response_id.in_(old)))
             connection.execute(delete(responses).where(responses.c.run_id == run_id))
             for response, checkpoint in documents:
                 changes = Changes(emptied=True, items=list(enumerate(response.output_items)))
                 projection = Projection(run_id, response.turn, response, checkpoint, changes, None, response.updated_at)
                 self._save_header(connection, projection, Cursor.parse(checkpoint.cursor))
-                self._save_items(connection, projection)
+                self._items.save(connection, response.id, changes)
 
         await self._db.write(work)
 
@@ -151,12 +130,7 @@ def _saved(connection: Connection, response_id: str) -> Checkpoint | None:
 
 def whole(connection: Connection, rows: Sequence[Any]) -> list[Response]:
     """The responses that these rows head, with their items."""
-    ids = [row["id"] for row in rows]
-    found: dict[str, list[Item]] = {}
-    for first in range(0, len(ids), _AT_ONCE):
-        some = items.c.response_id.in_(ids[first : first + _AT_ONCE])
-        for item in connection.execute(select(items).where(some).order_by(items.c.position)).mappings():
-            found.setdefault(item["response_id"], []).append(_ITEM.validate_json(item["item"]))
+    found = items_of(connection, [row["id"] for row in rows])
     return [
         Response.model_validate_json(row["header"]).model_copy(update={"output_items": tuple(found.get(row["id"], ()))})
         for row in rows

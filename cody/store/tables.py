@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -129,6 +130,17 @@ items = Table(
     Column("position", Integer, primary_key=True),
     Column("item", _Text(), nullable=False),
 )
+
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("response_id", _ID, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("start", BigInteger, primary_key=True),  # how many characters of the item's text come before
+    Column("text", _Text(), nullable=False),  # as JSON
+    ForeignKeyConstraint(["response_id", "position"], ["items.response_id", "items.position"], ondelete="CASCADE"),
+)
+"""What came to the text of an item since its row was written; they go when the row is written anew."""
 
 prompts = Table(
     "prompts",

@@ -99,12 +99,15 @@ def test_tally_adds_increments_replaces_totals_and_keeps_superseded_attempts() -
 
 def test_take_dirty_gives_what_changed_and_only_that() -> None:
     other = Say("item_start", {"item_id": "n", "item_type": "message"})
-    entries = log([*begin(), START, other, delta("a"), *begin(attempt=2), *by(2, other)])
+    entries = log([*begin(), START, other, delta("a"), delta("bc"), *begin(attempt=2), *by(2, other)])
     folder = feed(Folder(1), entries[:4])
     assert [(place, item.id) for place, item in folder.take_dirty().items] == [(0, "m"), (1, "n")]
-    assert folder.take_dirty() == (False, [])
+    assert folder.take_dirty() == (False, [], [])
     feed(folder, entries[:5])
-    assert [(place, item.content) for place, item in folder.take_dirty().items] == [(0, "a")]
+    assert folder.take_dirty() == (False, [], [(0, 0, "a")])
+    assert folder.response().output_items[0].content == "a"
+    feed(folder, entries[:6])
+    assert folder.take_dirty() == (False, [], [(0, 1, "bc")])
     feed(folder, entries)
     changes = folder.take_dirty()
     assert changes.emptied

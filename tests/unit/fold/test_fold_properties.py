@@ -6,17 +6,19 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from cody.contract.items import Item
 from cody.contract.responses import Response
-from cody.fold import Checkpoint, Folder, RunFolder
+from cody.fold import Checkpoint, Folder, RunFolder, text_of, with_text
 from tests.unit.fold.fold_scripts import STRAY, Entry, Say, begin, feed, log, runs
 
+items: TypeAdapter[Item] = TypeAdapter(Item)
 common = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Store:
-    """What a projector saves, as JSON: the header, an item per row, the checkpoint."""
+    """What a projector saves, as JSON: the header, an item per row and the pieces of its text, the checkpoint."""
 
     def __init__(self) -> None:
         self.header: str | None = None
@@ -28,6 +30,10 @@ class Store:
         if changes.emptied:
             self.rows.clear()
         self.rows |= {position: item.model_dump_json() for position, item in changes.items}
+        for position, start, text in changes.pieces:
+            item = items.validate_json(self.rows[position])
+            assert len(text_of(item)) == start
+            self.rows[position] = with_text(item, text_of(item) + text).model_dump_json()
         header = folder.header()
         self.header = header and header.model_dump_json()
         self.state = folder.checkpoint().model_dump_json()
