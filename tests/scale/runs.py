@@ -29,13 +29,22 @@ def take(service: Service, size: Runs) -> Account:
     account = Account()
     places = [service.workspace() for _ in range(size.runs)]
 
+    refused: list[int] = []
+
     def start(number: int) -> Run:
-        return service.start(["sleep", "0.2"], working_dir=places[number], max_turns=size.turns, epic_id="runs")
+        """As a client does it that is told to come again: with the same key."""
+        body = service.body(["sleep", "0.2"], working_dir=places[number], max_turns=size.turns, epic_id="runs")
+        while (answer := service.post(body, key=f"runs-{number}")).status_code == 503:
+            refused.append(number)
+            time.sleep(1)
+        assert answer.status_code == 202, answer.text
+        return Run(service, answer.json(), places[number])
 
     with Meter(service) as meter, ThreadPoolExecutor(_AT_ONCE) as pool:
         began = time.monotonic()
         runs = list(pool.map(start, range(size.runs)))
         account.tell(runs=size.runs, turns=size.turns, all_accepted_seconds=round(time.monotonic() - began, 1))
+        account.tell(answered_503=len(refused))
         *others, last = runs
         began = time.monotonic()
         account.tell(cancelled_at=last.snapshot()["status"])
