@@ -23,7 +23,7 @@ from cody.store import Projection, RunRow, Store
 from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.follower import Follower, Trimmed
-from cody.stream.hub import Hub
+from cody.stream.rings import Rings
 
 SAVE_SECONDS: Final = 0.25
 """At most this often while text flows."""
@@ -43,7 +43,7 @@ _SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
 class ProjectActivity:
     """Keeps the responses of a run up with its log."""
 
-    def __init__(self, store: Store, hub: Hub) -> None:
+    def __init__(self, store: Store, hub: Rings) -> None:
         self._store = store
         self._hub = hub
 

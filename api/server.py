@@ -22,7 +22,8 @@ from cody.archive.whole import WholeLog
 from cody.settings import Settings
 from cody.store import Store
 from cody.stream.connection import connect
-from cody.stream.hub import Hub
+from cody.stream.hubs import hub_for
+from cody.stream.rings import Rings
 
 _BACKLOG = 65_535
 """Of connections that nobody took up yet: the kernel lowers it to what it allows."""
@@ -32,7 +33,7 @@ _TICK_SECONDS = 1.0
 class Server(uvicorn.Server):
     """uvicorn waits for open connections when it ends; so the hub lets its followers go first."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Rings) -> None:
         super().__init__(config)
         self._hub = hub
         self._loop = asyncio.get_running_loop()
@@ -58,9 +59,9 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, store: Store) -> None:
     """Serve until SIGTERM or SIGINT; `store` is open and is closed by the caller."""
     _raise_file_limit()
-    redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
+    redis = connect(settings.redis_url)
     log = WholeLog(redis, store.archive)
-    hub = Hub(log, blocking)
+    hub = hub_for(log, settings.redis_url)
     gateway = await Gateway.connect(settings.temporal_address, settings.temporal_namespace)
     desk = Desk(store, gateway)
     door = Door(
@@ -95,8 +96,8 @@ async def serve(settings: Settings, store: Store) -> None:
             for task in background:
                 task.cancel()
     finally:
+        await hub.aclose()
         await redis.aclose()
-        await blocking.aclose()
 
 
 def _raise_file_limit() -> None:

@@ -11,7 +11,7 @@ from api.links import Linker
 from api.readiness import Readiness
 from cody.archive.whole import WholeLog
 from cody.store import Store
-from cody.stream.hub import Hub
+from cody.stream.rings import Rings
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Door:
     desk: Desk
     store: Store
     log: WholeLog
-    hub: Hub
+    hub: Rings
     linker: Linker
     readiness: Readiness
     archive_size: ArchiveSize

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cody.stream.cluster_url import ClusterUrl
+
 
 class SettingsError(Exception):
     """The environment is not usable; the message lists every fault, a line each."""
@@ -18,7 +20,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     # The parts.
-    redis_url: str = Field(description="redis://, rediss:// or unix:// address of Redis ≥ 7 or Valkey")
+    redis_url: str = Field(
+        description="redis://, rediss:// or unix:// address of Redis ≥ 7 or Valkey, or redis+cluster://host:port,host:port/"
+    )
     temporal_address: str = Field(description="host:port of the Temporal frontend")
     database_url: str = Field(description="sqlite:///path or postgresql://…")
     temporal_namespace: str = Field(default="default", description="Temporal namespace of the runs")
@@ -91,7 +95,7 @@ class Settings(BaseSettings):
     anthropic_base_url: str | None = Field(default=None, description="where their provider is")
 
     SCHEMES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "redis_url": ("redis://", "rediss://", "unix://"),
+        "redis_url": ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://"),
         "database_url": ("sqlite:///", "postgresql://"),
     }
 
@@ -101,6 +105,8 @@ class Settings(BaseSettings):
         schemes = cls.SCHEMES[info.field_name]
         if not value.startswith(schemes):
             raise ValueError(f"must start with {' or '.join(schemes)}")
+        if ClusterUrl.fits(value):
+            ClusterUrl.parse(value)
         return value
 
     @field_validator("temporal_address")

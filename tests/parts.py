@@ -15,6 +15,7 @@ from cody.cli.dev.ports import free_port
 from cody.cli.dev.redis import server_binary
 from cody.contract.base import RunId
 from cody.stream.connection import AsyncRedis, connect
+from cody.stream.node import connect_node
 
 T = TypeVar("T")
 
@@ -42,12 +43,13 @@ async def until(look: Callable[[], T | Awaitable[T]], seconds: float = PATIENCE_
 
 
 class RedisServer:
-    """A Redis (or Valkey) on loopback with an append-only file, as `cody dev` runs it."""
+    """A Redis (or Valkey) on loopback with an append-only file, as `cody dev` runs it; `options` on top."""
 
-    def __init__(self, folder: Path, *, data: Path | None = None, within: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *options: str, data: Path | None = None, within: Sequence[str] = ()) -> None:
         """Its log is in `folder`, as is its file unless that goes to `data`; `within` is a command that becomes it."""
         self.port = free_port()
         self._folder = folder
+        self._options = options
         self._data = data or folder
         self._within = within
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,11 +59,17 @@ class RedisServer:
         """Where it is, also after a restart."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def alive(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it and return when it answers."""
         options = (
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._data), "--save", ""),
             *("--appendonly", "yes", "--appendfsync", "everysec", "--daemonize", "no"),
+            *self._options,
         )
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen((*self._within, str(server_binary()), *options), stdout=log, stderr=log)
@@ -113,7 +121,7 @@ def running_redis(folder: Path) -> Generator[RedisServer]:
 @asynccontextmanager
 async def connected(url: str, *, blocking: bool = False) -> AsyncGenerator[AsyncRedis]:
     """Our client of it, for one event loop."""
-    redis = connect(url, blocking=True, connections=1) if blocking else connect(url)
+    redis = connect_node(url, blocking=True, connections=1) if blocking else connect(url)
     try:
         yield redis
     finally:

@@ -4,14 +4,14 @@ import asyncio
 import time
 from typing import Any, cast
 
-from cody.stream.connection import connect
+from cody.stream.node import connect_node
 
 _KEY = "bench:latency"
 
 
 async def waits(url: str, *, rate: float, count: int, event_bytes: int) -> list[float]:
     """The milliseconds of `count` events at a steady `rate` a second."""
-    writer, reader = connect(url), connect(url, blocking=True, connections=1)
+    writer, reader = connect_node(url), connect_node(url, blocking=True, connections=1)
     pad, took = "x" * event_bytes, list[float]()
 
     async def read() -> None:

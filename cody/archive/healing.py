@@ -36,8 +36,6 @@ _LOOK_SECONDS = 0.25
 _LOOK_BACK = 2000
 """How many entries back events of a repeated append are looked for, where nothing is held: some batches of a writer."""
 ROUND_SECONDS = 1.0
-SWEEP_SECONDS = 60.0
-"""How often logs are looked at although Redis seems to be the same: one node of a cluster may not be."""
 _TRIES_AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
@@ -208,8 +206,7 @@ class Healer:
     def __init__(self, log: HealingLog, store: Store) -> None:
         self._log = log
         self._store = store.healing
-        self._seen = ""
-        self._swept = 0.0
+        self._seen: dict[str, str] = {}
 
     async def run(self) -> None:
         """Go round until cancelled."""
@@ -221,17 +218,26 @@ class Healer:
             await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
-        """Look whether Redis is what it was; if not, at every log that it should have."""
+        """Look whether each node of Redis is what it was; where not, at every log that it should have."""
         await self._let_go()
-        here = await self._log.incarnation()
-        if here == self._seen and time.monotonic() - self._swept < SWEEP_SECONDS:
+        here = await self._log.incarnations()
+        other = {node: said for node, said in here.items() if self._seen.get(node) != said}
+        if not other:
             return
         ours = self._log.holdings.runs
         others = set(await self._store.in_redis()).difference(ours)
+
+        async def heal(run_id: str, node: str) -> None:
+            try:
+                await self._log.heal(run_id)
+            except RedisGone:
+                other.pop(node, None)  # to be looked at again
+
         async with asyncio.TaskGroup() as tasks:
             for run_id in (*ours, *sorted(others)):
-                tasks.create_task(self._log.heal(run_id))
-        self._seen, self._swept = here, time.monotonic()
+                if (node := self._log.node_of(run_id)) in other:
+                    tasks.create_task(heal(run_id, node))
+        self._seen |= other
 
     async def _let_go(self) -> None:
         for run_id, (archived, over) in (await self._store.archived(self._log.holdings.runs)).items():

@@ -56,9 +56,13 @@ class WholeLog(Log):
         """Whether Redis is known to have all that the log has said and the archive does not have."""
         return await self._mending.is_sound(run_id)
 
-    async def incarnation(self) -> str:
-        """Another one than before when this Redis may have lost something: it was started again, or emptied."""
-        return await self._mending.incarnation()
+    async def incarnations(self) -> dict[str, str]:
+        """By node of Redis: another one than before where it may have lost something; see `Mending`."""
+        return await self._mending.incarnations()
+
+    def node_of(self, run_id: str) -> str:
+        """Which of them has the run's log."""
+        return self._mending.node_of(run_id)
 
     async def after(self, run_id: str, seq: int, count: int = 1000) -> list[Entry]:
         """At most `count` entries above `seq`, in order; what is gone for good is a hole before the first one."""

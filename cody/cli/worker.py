@@ -33,9 +33,10 @@ from cody.metrics import HELD_BYTES, WORKER
 from cody.settings import Settings
 from cody.store import Store
 from cody.stream.connection import connect
-from cody.stream.hub import Hub
 from cody.stream.hub_figures import HubFigures
+from cody.stream.hubs import hub_for
 from cody.stream.log import Log
+from cody.stream.rings import Rings
 from workflows.continuous_run import ContinuousRun
 
 GRACE = timedelta(seconds=7)
@@ -61,9 +62,9 @@ def command() -> None:
 async def _work(settings: Settings) -> None:
     store = await open_store(settings)
     await sweep_dead_workers(grace_seconds=settings.cody_kill_grace_seconds)
-    redis, blocking = connect(settings.redis_url), connect(settings.redis_url, blocking=True, connections=1)
+    redis = connect(settings.redis_url)
     log, keepers = HealingLog(redis, store), Keepers()
-    hub = Hub(log, blocking)
+    hub = hub_for(log, settings.redis_url)
     WORKER.register(HubFigures(hub))
     HELD_BYTES.set_function(lambda: log.holdings.size)
     log.tell = hub.hear
@@ -90,8 +91,8 @@ async def _work(settings: Settings) -> None:
                 task.cancel()
     finally:
         await keepers.close()
+        await hub.aclose()
         await redis.aclose()
-        await blocking.aclose()
         await store.close()
 
 
@@ -110,7 +111,7 @@ def make_workers(
     settings: Settings,
     store: Store,
     log: Log,
-    hub: Hub,
+    hub: Rings,
     keepers: Keepers,
     *,
     runner: WorkflowRunner = WORKFLOW_RUNNER,

@@ -1,74 +1,52 @@
-"""The connection to Redis, with its biting defaults turned round (see the findings on redis-py 8)."""
+"""The connection to Redis: to one server, or to the nodes of a cluster; its URL says which."""
 
-import asyncio
-from typing import Any, cast
+from typing import NamedTuple
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-__all__ = ["BLOCK_MS", "AsyncRedis", "RedisError", "RedisGone", "connect"]
+from cody.stream.cluster import Cluster
+from cody.stream.cluster_url import Address, ClusterUrl
+from cody.stream.node import BLOCK_MS, RedisGone, connect_node
 
-AsyncRedis = Redis
-RedisGone = (RedisConnectionError, RedisTimeoutError, ConnectionError)
-"""Redis is away, or the connection broke: worth trying again, as everything we send may be sent twice."""
+__all__ = ["BLOCK_MS", "AsyncRedis", "Place", "RedisError", "RedisGone", "connect", "node_of", "nodes"]
 
-_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
-"""How replies begin that refuse for now what is right: a full disk, a failover, a script that takes long."""
-
-BLOCK_MS = 5000
-"""Longest that one blocking read waits on the server."""
+AsyncRedis = Redis | Cluster
+_TO_A_NODE = 16
+"""Connections to each node of a cluster; who finds all in use waits; to make new ones takes longer."""
 
 
-class RedisRefuses(RedisConnectionError):
-    """Redis answers, but does not take what is sent just now."""
+def connect(url: str) -> AsyncRedis:
+    """A client for one event loop."""
+    if not ClusterUrl.fits(url):
+        return connect_node(url)
+    cluster = ClusterUrl.parse(url)
+    return Cluster(cluster.seeds, lambda node: connect_node(cluster.of(node), connections=_TO_A_NODE))
 
 
-class _Client(Redis):
-    """A client where a command, with its tries, has one deadline.
+class Place(NamedTuple):
+    """A server that has logs: the Redis, or a node of the cluster."""
 
-    redis-py's own `socket_timeout` guards what it sends by `asyncio.wait_for`, which on Python 3.11 swallows a
-    cancellation that comes at the same moment (CPython issue 86296): a task could not be ended.
-    """
-
-    deadline_seconds = 5.0
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        try:
-            async with asyncio.timeout(self.deadline_seconds):
-                return await cast("Any", super()).execute_command(*args, **options)
-        except TimeoutError as error:
-            raise RedisTimeoutError(f"no answer to {args[0]} for {self.deadline_seconds:g} s") from error
-        except ResponseError as error:
-            if isinstance(error, (OutOfMemoryError, ReadOnlyError)) or str(error).startswith(_REFUSALS):
-                raise RedisRefuses(str(error)) from error
-            raise
+    name: str
+    tag: str
+    """What a key ends with that only this server has."""
+    slots: int
+    """Another number when it has other slots."""
 
 
-def connect(url: str, *, blocking: bool = False, connections: int = 50) -> Redis:
-    """A client for one event loop; `blocking` is for a connection that waits in XREAD.
+async def nodes(redis: AsyncRedis) -> list[Place]:
+    """All servers that have logs. Raises RedisGone if no node of a cluster can say."""
+    if isinstance(redis, Redis):
+        return [Place("", "", 0)]
+    await redis.learn()
+    return [Place(_name(node), f":{{{tag}}}", redis.slots.held(node)) for node, tag in redis.slots.tags.items()]
 
-    Three quick retries bridge a dropped connection: all our calls are reads or the append, which knows what it has.
-    Who finds all connections in use waits for one: a crowd is no reason to say that Redis is away.
-    A blocking connection is never silently replaced, as its owner unblocks it by its id.
-    """
-    options: dict[str, Any] = {
-        "protocol": 3,
-        "decode_responses": False,
-        "socket_connect_timeout": 2.0,
-        "socket_timeout": None,
-        "socket_keepalive": True,
-        "health_check_interval": 0 if blocking else 30,
-        "max_connections": connections,
-        "timeout": None,
-        "retry": Retry(NoBackoff(), 0) if blocking else Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
-    }
-    pool = cast("Any", BlockingConnectionPool).from_url(url, **options)
-    client = cast("_Client", _Client.from_pool(pool))
-    if blocking:
-        client.deadline_seconds += BLOCK_MS / 1000
-    return client
+
+def node_of(redis: AsyncRedis, key: str) -> str:
+    """The name of the server that has this key."""
+    owner = None if isinstance(redis, Redis) else redis.owner(key)
+    return _name(owner) if owner else ""
+
+
+def _name(node: Address) -> str:
+    return f"{node[0]}:{node[1]}"

@@ -1,81 +1,31 @@
-"""One reader per process for all watched runs: a ring per run, a cursor per follower, no queue per follower."""
+"""One reader per process for all watched runs, over one connection to the one Redis that has them."""
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from cody.contract.cursor import START, Cursor
 from cody.stream.connection import BLOCK_MS, AsyncRedis, RedisGone
 from cody.stream.entry import Entry
-from cody.stream.follower import READ_COUNT, Follower
+from cody.stream.follower import READ_COUNT
 from cody.stream.log import Log
 from cody.stream.ring import HEARD_SECONDS, RING_BYTES, Ring
+from cody.stream.rings import Rings
 
 _PAUSE_SECONDS = 0.25
 
 
-class Hub:
+class Hub(Rings):
     """Follows the logs of all runs that somebody watches, over one connection; `run` is its task."""
 
     def __init__(self, log: Log, blocking: AsyncRedis, *, ring_bytes: int = RING_BYTES) -> None:
-        self._ring_bytes = ring_bytes
-        self.log = log
+        super().__init__(log, ring_bytes)
         self._blocking = Log(blocking)
-        self._rings: dict[str, Ring] = {}
-        self._new = asyncio.Event()
         self._connection: int | None = None
-        self.closed = False
 
-    def close(self) -> None:
-        """Wake every follower, to see that this process shuts down."""
-        self.closed = True
-        for ring in self._rings.values():
-            ring.wake()
-
-    @property
-    def watched(self) -> dict[str, int]:
-        """How many followers each watched run has."""
-        return {run_id: ring.followers for run_id, ring in list(self._rings.items())}
-
-    @property
-    def ring_bytes(self) -> int:
-        """Of events, in all rings."""
-        return sum(ring.size for ring in list(self._rings.values()))
-
-    @contextmanager
-    def follow(self, run_id: str, after: int) -> Generator[Follower]:
-        """Follow a run from after this SEQ, for as long as the context lasts."""
-        follower = self.join(run_id, after)
-        try:
-            yield follower
-        finally:
-            self.leave(follower)
-
-    def join(self, run_id: str, after: int, listener: Callable[[], None] | None = None) -> Follower:
-        """Follow a run from after this SEQ until `leave`; the listener is told of news from now on."""
-        ring = self._rings.get(run_id)
-        if ring is None:
-            ring = self._rings[run_id] = Ring(self._ring_bytes)
-            self._new.set()
-        ring.followers += 1
-        if listener is not None:
-            ring.listeners.add(listener)
-        return Follower(run_id, after, ring, self.log, listener)
-
-    def leave(self, follower: Follower) -> None:
-        """Follow no more; the last one takes the run's ring along."""
-        ring = follower.ring
-        ring.followers -= 1
-        if follower.listener is not None:
-            ring.listeners.discard(follower.listener)
-        if not ring.followers and self._rings.get(follower.run_id) is ring:
-            del self._rings[follower.run_id]
-
-    def hear(self, run_id: str, appended: Sequence[Entry]) -> None:
-        """What this process has appended just now: its followers have it at once, and Redis need not send it back."""
-        ring = self._rings.get(run_id)
-        if ring is not None and ring.base is not None:
-            ring.hear(appended)
+    async def aclose(self) -> None:
+        """Close the connection that it reads by."""
+        await self._blocking.redis.aclose()
 
     async def run(self) -> None:
         """Read until cancelled; while Redis is away, try again."""

@@ -6,7 +6,7 @@ from heapq import nlargest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cody.stream.hub import Hub
+from cody.stream.rings import Rings
 
 MOST_WATCHED = 100
 """Runs that are shown by their id. Each new id is a series in Prometheus for as long as it keeps anything, so what one
@@ -16,7 +16,7 @@ look may add is bounded; who follows more runs than this sees the crowded ones, 
 class HubFigures(Collector):
     """Watched runs, their followers, and how far the rings reach."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Rings) -> None:
         self._hub = hub
 
     def collect(self) -> Iterator[Metric]:

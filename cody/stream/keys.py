@@ -17,3 +17,8 @@ def fence_key(run_id: str) -> str:
 def salvage_key(run_id: str) -> str:
     """Where workers put together what they still have of a log that Redis has lost: see `mending`."""
     return f"codex:run:{{{run_id}}}:salvage"
+
+
+def run_of(key: bytes) -> str:
+    """The run that a key is of."""
+    return key[key.index(b"{") + 1 : key.rindex(b"}")].decode()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from hashlib import sha1
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -10,7 +11,7 @@ from redis.exceptions import NoScriptError
 
 from cody.contract.cursor import Cursor
 from cody.metrics import appended, expect_outcomes
-from cody.stream.connection import AsyncRedis
+from cody.stream.connection import AsyncRedis, nodes
 from cody.stream.entry import Entry
 from cody.stream.keys import HEALTH_KEY, fence_key, log_key, salvage_key
 
@@ -18,6 +19,7 @@ Outcome = Literal["ok", "fenced", "ended", "terminal", "hole", "taken", "open", 
 expect_outcomes(get_args(Outcome))
 
 _SCRIPT = (Path(__file__).parent / "append.lua").read_text()
+_SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _SEAL = """
 if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'sealed') or '0') then
   redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
@@ -69,6 +71,11 @@ class Fence:
 _BOOKS = [field.name for field in fields(Fence)]
 
 
+def saw(run_id: str, seq: int) -> tuple[str | int, ...]:
+    """The command for `Log.saw`."""
+    return ("EVAL", _SAW, 1, salvage_key(run_id), seq, SALVAGE_SECONDS)
+
+
 class Log:
     """The logs of all runs on one Redis, which is taken at its word."""
 
@@ -78,7 +85,6 @@ class Log:
     def __init__(self, redis: AsyncRedis) -> None:
         self.redis = redis
         self._any: Any = redis  # redis-py's commands are typed for sync and async at once
-        self._sha = redis.register_script(_SCRIPT).sha
 
     async def ping(self) -> None:
         """Raise a RedisError if Redis does not answer."""
@@ -86,7 +92,8 @@ class Log:
 
     async def touch(self) -> None:
         """Write a key that expires; raises a RedisError if Redis is away, read-only, full, or cannot save to disk."""
-        await self._any.set(HEALTH_KEY, 1, ex=HEALTH_SECONDS)
+        for node in await nodes(self.redis):  # each of a cluster
+            await self._any.set(f"{HEALTH_KEY}{node.tag}", 1, ex=HEALTH_SECONDS)
 
     async def client_id(self) -> int:
         """Redis's number of this connection, for `unblock`; only where there is just one."""
@@ -111,7 +118,7 @@ class Log:
         said = _lines([event for _, event in events])
         call = (2, log_key(run_id), fence_key(run_id), epoch, first, int(whole), self.first_lease, types, said)
         try:
-            reply = await self._any.evalsha(self._sha, *call)
+            reply = await self._any.evalsha(_SHA, *call)
         except NoScriptError:  # not SCRIPT LOAD and once more: a Redis that restarts in between has forgotten it again
             reply = await self._any.eval(_SCRIPT, *call)
         outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
@@ -138,7 +145,7 @@ class Log:
 
     async def saw(self, run_id: str, seq: int) -> None:
         """A reader has seen this SEQ: who mends the log, should it be lost, knows that it was handed out."""
-        await self._any.eval(_SAW, 1, salvage_key(run_id), seq, SALVAGE_SECONDS)
+        await self._any.execute_command(*saw(run_id, seq))
 
     async def settle(self, run_id: str, done: int, epoch: int) -> bool:
         """Seal up to `epoch` if the attempt `done` is the newest that wrote, and has its end; False changes nothing."""

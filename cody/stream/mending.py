@@ -4,12 +4,13 @@ Until the last of it, every careful append is answered `unsure`. Any number of w
 has to follow on what it has read, so whoever comes second reads again.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 from uuid import uuid4
 
-from cody.stream.connection import AsyncRedis
+from cody.stream.connection import AsyncRedis, Place, RedisGone, node_of, nodes
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key, salvage_key
 from cody.stream.log import SALVAGE_SECONDS, Fence
@@ -67,7 +68,7 @@ class Salvage:
 
 
 class Mending:
-    """Mends the logs of one Redis."""
+    """Mends the logs of one Redis, or of a cluster."""
 
     def __init__(self, redis: AsyncRedis) -> None:
         self._redis: Any = redis  # redis-py's commands are typed for sync and async at once
@@ -76,9 +77,25 @@ class Mending:
         """Whether this Redis is known to have all that the run's log said."""
         return bool(await self._redis.eval(_IS_SOUND, 1, fence_key(run_id)))
 
-    async def incarnation(self) -> str:
-        """Another one than before when this Redis may have lost something: it was started again, or emptied."""
-        return cast("bytes", await self._redis.eval(_INCARNATION, 1, _INCARNATION_KEY, uuid4().hex)).decode()
+    async def incarnations(self) -> dict[str, str]:
+        """By node: another one than before where it may have lost something, as it was started again, or emptied; or
+        where it has got other slots, as what came with them was not said here. Nodes that are away are left out.
+        """
+        places = await nodes(self._redis)
+        found = await asyncio.gather(*(self._incarnation(place) for place in places))
+        return {place.name: said for place, said in zip(places, found, strict=True) if said is not None}
+
+    async def _incarnation(self, place: Place) -> str | None:
+        key = f"{_INCARNATION_KEY}{place.tag}"
+        try:
+            said = cast("bytes", await self._redis.eval(_INCARNATION, 1, key, uuid4().hex))
+        except RedisGone:
+            return None
+        return f"{said.decode()} {place.slots}"
+
+    def node_of(self, run_id: str) -> str:
+        """Which of them has the run's log."""
+        return node_of(self._redis, log_key(run_id))
 
     async def bring(self, run_id: str, entries: Sequence[Entry], told: Iterable[int], *, emptied: bool) -> None:
         """Add to the salvage; `emptied` if Redis has nothing of the log."""

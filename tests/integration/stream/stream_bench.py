@@ -36,7 +36,7 @@ async def say(log: Log, run_id: str, number: int, *types: str, turn: int = 1, at
     """Append events of an attempt; they have to be new."""
     who = speaker(run_id, turn, attempt)
     done = await log.append(run_id, who.epoch, number, events(who, number, types or ("item_delta",)))
-    assert (done.outcome, done.count) == ("ok", len(types) or 1)
+    assert (done.outcome, done.count) == ("ok", len(types) or 1), done
 
 
 async def whole(log: Log, run_id: str) -> list[Entry]:

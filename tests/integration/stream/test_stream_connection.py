@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from cody.stream.connection import RedisGone, connect
 from cody.stream.log import Log
+from cody.stream.node import RedisGone, connect_node
 from tests.integration.stream.hub_bench import running_hub
 from tests.integration.stream.stream_bench import say
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id
@@ -73,7 +73,7 @@ async def test_a_redis_that_refuses_for_now_counts_as_gone(
 
 
 async def test_a_crowd_waits_its_turn(redis_server: RedisServer) -> None:
-    redis = connect(redis_server.url, connections=3)
+    redis = connect_node(redis_server.url, connections=3)
     log, run_id = Log(redis), new_run_id()
     await say(log, run_id, 1)
     found = await asyncio.gather(*(log.last(run_id) for _ in range(300)))

@@ -1,0 +1,15 @@
+"""The hub for whatever REDIS_URL names."""
+
+from cody.stream.cluster import Cluster
+from cody.stream.cluster_hub import ClusterHub
+from cody.stream.hub import Hub
+from cody.stream.log import Log
+from cody.stream.node import connect_node
+from cody.stream.rings import Rings
+
+
+def hub_for(log: Log, url: str) -> Rings:
+    """A hub whose followers read old entries from `log`, which is at this URL; to be run, and closed at the end."""
+    if isinstance(log.redis, Cluster):
+        return ClusterHub(log, log.redis)
+    return Hub(log, connect_node(url, blocking=True, connections=1))
