@@ -8,6 +8,7 @@ import pytest
 
 from cody.store import Store
 from cody.stream.log import Log
+from tests.cluster import RedisCluster, running_cluster
 from tests.parts import RedisServer, connected, running_redis
 from tests.postgres import PostgresServer
 
@@ -17,6 +18,13 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisSer
     """One server to a session; who kills it (`killed`) brings it back."""
     with running_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster]:
+    """One to a session; who kills a node brings it back, who moves a slot leaves it where it is."""
+    with running_cluster(tmp_path_factory.mktemp("cluster") / "nodes") as cluster:
+        yield cluster
 
 
 @pytest.fixture

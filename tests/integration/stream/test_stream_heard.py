@@ -2,16 +2,20 @@
 
 import asyncio
 import random
+from collections.abc import AsyncGenerator
+
+import pytest
 
 from cody.contract.payloads import RunChanged
 from cody.stream.ends import append_next
 from cody.stream.entry import Entry
-from cody.stream.hub import Hub
+from cody.stream.hubs import hub_for
 from cody.stream.log import Log
 from cody.stream.ring import RING_BYTES, Ring
-from tests.integration.stream.hub_bench import assert_saw_all, running_hub, see
-from tests.integration.stream.stream_bench import AT, events, speaker
-from tests.parts import RedisServer, new_run_id, until
+from cody.stream.rings import Rings
+from tests.integration.stream.hub_bench import assert_saw_all, see
+from tests.integration.stream.stream_bench import AT, events, running, speaker
+from tests.parts import connected, new_run_id, until
 
 
 def entries(first: int, last: int, epoch: int = 1001) -> list[Entry]:
@@ -53,7 +57,7 @@ def test_where_something_is_missing_it_is_all_left_to_be_read() -> None:
         assert (seqs(ring), ring.is_heard) == ([1, 2, 3], False)
 
 
-async def _say(log: Log, hub: Hub | None, run_id: str, number: int, count: int) -> None:
+async def _say(log: Log, hub: Rings | None, run_id: str, number: int, count: int) -> None:
     """Append as an attempt, and let the hub hear of it as `HealingLog` does."""
     batch = events(speaker(run_id, 1, 1), number, ["item_delta"] * count)
     done = await log.append(run_id, 1001, number, batch)
@@ -62,9 +66,21 @@ async def _say(log: Log, hub: Hub | None, run_id: str, number: int, count: int) 
         hub.hear(run_id, [Entry(done.seq - count + n, done.epoch, *pair) for n, pair in enumerate(batch, 1)])
 
 
-async def test_what_others_write_in_between_is_seen_at_its_place(redis_server: RedisServer, log: Log) -> None:
+@pytest.fixture(params=["redis_server", "redis_cluster"])
+async def hub(request: pytest.FixtureRequest) -> AsyncGenerator[Rings]:
+    """A running hub of either kind; its log is one to write to."""
+    url: str = request.getfixturevalue(request.param).url
+    async with connected(url) as redis:
+        hub = hub_for(Log(redis), url)
+        async with running(hub.run()):
+            yield hub
+        await hub.aclose()
+
+
+async def test_what_others_write_in_between_is_seen_at_its_place(hub: Rings) -> None:
+    log = hub.log
     run_id, dice = new_run_id(), random.Random(7)
-    async with running_hub(redis_server) as hub, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         with hub.follow(run_id, 0) as follower:
             rounds = [(dice.randint(1, 30), dice.random(), dice.random() < 0.3) for _ in range(200)]
             total = sum(count for count, _, _ in rounds) + sum(foreign for _, _, foreign in rounds)
@@ -79,14 +95,11 @@ async def test_what_others_write_in_between_is_seen_at_its_place(redis_server: R
     await assert_saw_all(log, run_id, seen)
 
 
-async def test_who_writes_after_a_writer_that_was_heard_is_seen_though_it_says_no_more(
-    redis_server: RedisServer, log: Log
-) -> None:
-    run_id = new_run_id()
-    async with running_hub(redis_server) as hub:
-        with hub.follow(run_id, 0) as follower:
-            await until(lambda: hub._rings[run_id].base is not None)
-            await _say(log, hub, run_id, 1, 3)
-            await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
-            seen = await see(follower, 4)
+async def test_who_writes_after_a_writer_that_was_heard_is_seen_though_it_says_no_more(hub: Rings) -> None:
+    log, run_id = hub.log, new_run_id()
+    with hub.follow(run_id, 0) as follower:
+        await until(lambda: hub._rings[run_id].base is not None)
+        await _say(log, hub, run_id, 1, 3)
+        await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
+        seen = await see(follower, 4)
     await assert_saw_all(log, run_id, seen)
