@@ -20,9 +20,9 @@ async def waits(url: str, *, rate: float, count: int, event_bytes: int) -> list[
             reply = cast("dict[bytes, Any]", await reader.xread({_KEY: last}, block=5000, count=500) or {})
             now = time.perf_counter()
             for found in reply.values():
-                for entry_id, fields in found[0] if isinstance(found[0], list) else found:
+                for entry_id, (_, sent, *_) in found:
                     last = entry_id
-                    took.append((now - float(fields[b"t"])) * 1000)
+                    took.append((now - float(sent)) * 1000)
 
     try:
         await writer.delete(_KEY)

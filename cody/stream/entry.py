@@ -1,9 +1,14 @@
 """One entry of a log: where it stands, what type it is, its JSON, and its SSE frame."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Final
 
 from cody.contract.cursor import Cursor
+from cody.contract.events import PAYLOADS
+
+_NAMES: Final = {name.encode(): name for name in PAYLOADS}
+"""One text per type, not one per entry."""
 
 
 class Entry:
@@ -19,10 +24,11 @@ class Entry:
         self._frame: bytes | None = None
 
     @classmethod
-    def of(cls, entry_id: bytes, fields: Mapping[bytes, bytes]) -> "Entry":
-        """What Redis gave."""
+    def of(cls, entry_id: bytes, fields: Sequence[bytes]) -> "Entry":
+        """What Redis gave: the id, and names and values by turns."""
         seq, _, epoch = entry_id.partition(b"-")
-        return cls(int(seq), int(epoch), fields[b"type"].decode(), fields[b"event"])
+        type_, event = (fields[1], fields[3]) if fields[0] == b"type" else (fields[3], fields[1])
+        return cls(int(seq), int(epoch), _NAMES.get(type_) or type_.decode(), event)
 
     @property
     def cursor(self) -> Cursor:

@@ -176,9 +176,10 @@ class Log:
     async def read(self, cursors: dict[str, Cursor], count: int, block_ms: int) -> dict[str, list[Entry]]:
         """New entries of many runs at once, by run id; waits up to `block_ms` for the first one."""
         streams: dict[Any, Any] = {log_key(run_id): str(cursor) for run_id, cursor in cursors.items()}
-        reply = cast("dict[bytes, Any]", await self.redis.xread(streams, count=count, block=block_ms) or {})
+        reply = cast("Any", await self.redis.xread(streams, count=count, block=block_ms))
         runs = {log_key(run_id).encode(): run_id for run_id in cursors}
-        return {runs[key]: _entries(found) for key, found in _by_stream(reply)}
+        found = cast("dict[bytes, Any]", dict(reply or ()))  # a map in RESP3, pairs in RESP2, null where nothing came
+        return {runs[key]: _entries(entries) for key, entries in found.items()}
 
 
 def _lines(parts: Sequence[bytes]) -> bytes:
@@ -187,12 +188,6 @@ def _lines(parts: Sequence[bytes]) -> bytes:
     if text.count(b"\n") != len(parts):
         raise ValueError("an event is one line")
     return text
-
-
-def _by_stream(reply: Any) -> list[tuple[bytes, Any]]:
-    """RESP3 answers a map; redis-py may wrap each stream's entries in one more list."""
-    pairs = cast("dict[bytes, Any]", reply).items() if isinstance(reply, dict) else cast("list[Any]", reply)
-    return [(key, found[0] if found and isinstance(found[0], list) else found) for key, found in pairs]
 
 
 def _entries(found: Any) -> list[Entry]:

@@ -39,4 +39,4 @@ def _entry(found: list[tuple[bytes, list[bytes]]]) -> Entry | None:
     if not found:
         return None
     entry_id, fields = found[0]
-    return Entry.of(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
+    return Entry.of(entry_id, fields)

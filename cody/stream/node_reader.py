@@ -175,7 +175,7 @@ class NodeReader:
         if isinstance(said, ResponseError):
             self._runs.refused(run_id, self.address, said)
             return
-        entries = [Entry.of(name, dict(zip(fields[::2], fields[1::2], strict=True))) for name, fields in said]
+        entries = [Entry.of(name, fields) for name, fields in said]
         self._runs.found(run_id, asked, entries)
 
 
