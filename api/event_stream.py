@@ -8,7 +8,7 @@ from typing import cast
 from litestar.types import Message, Receive, Send
 
 from api.problems import ProblemError
-from api.standing import PATIENCE_SECONDS, UNKNOWN, Wish, find_place
+from api.standing import PATIENCE_SECONDS, UNKNOWN, Wish, find_place_soon
 from api.state import Door
 from cody.contract.cursor import Cursor
 from cody.metrics import STREAMS_CLOSED, STREAMS_OPENED
@@ -142,7 +142,7 @@ class EventStream:
         A client whose place is not there, or is the end, comes again when this ends, and is told so.
         """
         try:
-            after, over = await find_place(self._wish, self._door)
+            after, over = await find_place_soon(self._wish, self._door)
         except ProblemError:
             await self._finish()
         except UNKNOWN:

@@ -10,7 +10,7 @@ from api.event_stream import EVENT_STREAM, EventStream
 from api.handover import HandedOver
 from api.problems import ProblemError, documented, invalid, problem
 from api.runs import require
-from api.standing import UNKNOWN, Wish, find_place
+from api.standing import UNKNOWN, Wish, find_place_soon
 from api.state import Door
 from cody.contract import errors as e
 from cody.contract.cursor import START, Cursor
@@ -48,7 +48,7 @@ async def stream(
     wish = Wish(run_id, place, _types(types), heal == "frame")
     await require(run_id, door)
     try:
-        after, over = await find_place(wish, door)
+        after, over = await find_place_soon(wish, door)
     except ProblemError as error:
         body = error.problem
         if not wish.heal or not isinstance(body, e.CursorProblem):

@@ -35,13 +35,13 @@ class Wish:
     heal: bool
 
 
-async def find_place(wish: Wish, door: Door) -> tuple[int, bool]:
-    """`_stand`, or TimeoutError: a Redis that hangs must not keep a client from its answer."""
+async def find_place_soon(wish: Wish, door: Door) -> tuple[int, bool]:
+    """`find_place`, or TimeoutError: a Redis that hangs must not keep a client from its answer."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        return await _stand(wish, door)
+        return await find_place(wish, door)
 
 
-async def _stand(wish: Wish, door: Door) -> tuple[int, bool]:
+async def find_place(wish: Wish, door: Door) -> tuple[int, bool]:
     """The SEQ to go on after, and whether that is the end of the run. Raises the 409 and 410 that heal a client."""
     log, run_id = door.log, wish.run_id
     seq, epoch = Cursor(0, None) if wish.place == "latest" else wish.place

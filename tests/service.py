@@ -31,11 +31,10 @@ import psutil
 import redis
 
 from cody.cli.dev.ports import free_port
+from tests.parts import PATIENCE_SECONDS
 
 CODY = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "cody"
 START_SECONDS, STOP_SECONDS = 60.0, 10.0
-PATIENCE_SECONDS = 20.0
-"""How long the helpers wait unless told."""
 ENDED = frozenset({"completed", "failed", "cancelled"})
 
 T = TypeVar("T")

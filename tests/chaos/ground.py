@@ -92,7 +92,7 @@ def ground(root: Path, kind: DatabaseKind, seed: str) -> Generator[Ground]:
             service.redis_url = redis.url
             it = Ground(service, redis, wire, disk, postgres)
             try:
-                eventually(it.is_up, 60)
+                eventually(it.is_up)
                 yield it
             except BaseException:
                 disk.free()

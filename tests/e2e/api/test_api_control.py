@@ -86,7 +86,7 @@ def test_control_is_accepted_and_seen_without_a_worker(service: Service, control
         accepted(control(run, "cancel", {}), run, "cancel", "cancelling")
         illegal(control(run, "pause", {}), "cancelling")
         illegal(control(run, "resume", {}), "cancelling")
-    snapshot = run.wait("cancelled", seconds=30)
+    snapshot = run.wait("cancelled")
     assert snapshot["stats"]["turns"] == 0
     assert [event["type"] for event in run.events()].count("run_cancelled") == 1
 

@@ -36,7 +36,7 @@ def test_readiness_names_the_part_that_is_down_and_recovers(own_service: OwnServ
         run = service.start("while test ! -e go; do sleep 0.02; done")
         run.wait("running")
         with service.frozen(part):
-            answer = eventually(lambda: _down(service), 15, f"{part} down")
+            answer = eventually(lambda: _down(service), what=f"{part} down")
             assert part in problem(answer, 503, f"{part}_unavailable")["detail"]
             assert answer.headers["retry-after"]
             assert service.http.get("/health/live").status_code == 200
@@ -45,13 +45,13 @@ def test_readiness_names_the_part_that_is_down_and_recovers(own_service: OwnServ
             assert [each["run_id"] for each in service.listed()] == [run.id]
             if part == "temporal":
                 _temporal_away(service, run.path)
-        eventually(lambda: service.http.get("/health/ready").status_code == 200, 30)
+        eventually(lambda: service.http.get("/health/ready").status_code == 200)
         (run.dir / "go").touch()
-        assert run.wait("completed", seconds=60)
+        assert run.wait("completed")
         if part == "temporal":
             again = service.post({**service.body("true"), "working_dir": str(service.root), "max_turns": 1}, key="away")
             assert again.status_code == 202, again.text
-            eventually(lambda: service.http.get(again.headers["location"]).json()["status"] == "completed", 60)
+            eventually(lambda: service.http.get(again.headers["location"]).json()["status"] == "completed")
             assert len(list(service.listed())) == 2
 
 
@@ -60,27 +60,27 @@ def test_every_part_that_is_down_is_named_and_the_figures_stay(own_service: OwnS
         with closing(sqlite3.connect(service.data_dir / "cody.db", timeout=20, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with service.frozen("redis"), service.frozen("temporal"):
-                eventually(lambda: _parts_down(service) == ["temporal", "redis", "database"], 30)
+                eventually(lambda: _parts_down(service) == ["temporal", "redis", "database"])
                 answer = service.http.get("/metrics")
                 families = {family.name: family for family in text_string_to_metric_families(answer.text)}
                 assert answer.status_code == 200
                 assert {sample.value for sample in families["cody_part_up"].samples} == {0}
                 assert "cody_runs" not in families
-            eventually(lambda: _parts_down(service) == ["database"], 30)
+            eventually(lambda: _parts_down(service) == ["database"])
             assert list(service.listed()) == []  # what only reads goes on
             other.execute("ROLLBACK")
-        eventually(lambda: _parts_down(service) == [], 30)
-        assert service.start("true").wait("completed", seconds=60)
+        eventually(lambda: _parts_down(service) == [])
+        assert service.start("true").wait("completed")
 
 
 def test_a_redis_that_is_full_is_not_ready_until_it_has_room(own_service: OwnService):
     with own_service() as service, service.redis() as redis:
         redis.config_set("maxmemory", "1")
-        eventually(lambda: _parts_down(service) == ["redis"], 30)
+        eventually(lambda: _parts_down(service) == ["redis"])
         assert redis.ping()
         redis.config_set("maxmemory", "0")
-        eventually(lambda: _parts_down(service) == [], 30)
-        assert service.start("true").wait("completed", seconds=60)
+        eventually(lambda: _parts_down(service) == [])
+        assert service.start("true").wait("completed")
 
 
 def _parts_down(service: Service) -> list[str]:
@@ -114,9 +114,9 @@ def test_a_part_that_was_killed_comes_back(own_service: OwnService):
         for part in ("api", "redis", "worker"):
             process = service.part(part)
             process.kill()
-            eventually(lambda name=part, old=process.pid: service.part(name).pid != old, 20)
-        eventually(lambda: _ready(service), 30)
-        assert service.start("true").wait("completed", seconds=60)
+            eventually(lambda name=part, old=process.pid: service.part(name).pid != old)
+        eventually(lambda: _ready(service))
+        assert service.start("true").wait("completed")
 
 
 def _ready(service: Service) -> bool:

@@ -50,7 +50,7 @@ def test_snapshot_before_the_first_turn_has_nulls_for_what_is_not_there(service:
     assert snapshot["stats"] == {"turns": 0, "tokens": 0, "prompt_tokens": 0, "completion_tokens": 0}
     assert snapshot["completion"] == {"detected": False}
     assert snapshot["updated_at"] == snapshot["created_at"]
-    run.wait("completed", seconds=30)
+    run.wait("completed")
 
 
 def test_snapshot_while_a_turn_goes_on(service: Service):
@@ -123,7 +123,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(service: Service):
         assert len(list(service.listed(epic_id="pages", status="cancelling", limit=3))) == 20
         assert len(list(service.listed(epic_id="pages", status="queued", limit=3))) == 6
     for run in runs:
-        run.wait("completed", "cancelled", seconds=60)
+        run.wait("completed", "cancelled")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_run_without_a_turn_has_no_responses_but_a_thread(service: Service):
         assert run.responses() == []
         thread = run.accepted["thread_id"]
         assert service.http.get(f"/api/threads/{thread}").json() == {"thread_id": thread, "responses": []}
-    run.wait("completed", seconds=30)
+    run.wait("completed")
 
 
 def test_output_and_prompt_of_every_attempt(service: Service):

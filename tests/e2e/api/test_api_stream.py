@@ -125,7 +125,7 @@ def test_a_cursor_of_a_run_without_a_log_is_ahead(service: Service):
         run = service.start("true")
         body = error(run.stream(from_="1"), 409, "cursor_ahead")
         assert (body["earliest_cursor"], body["latest_cursor"]) == (None, None)
-    run.wait("completed", seconds=30)
+    run.wait("completed")
 
 
 def test_a_run_without_a_log_streams_and_waits(service: Service):

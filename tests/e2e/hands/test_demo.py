@@ -17,8 +17,8 @@ def test_the_demo_mends_its_project_in_three_turns(tmp_path: Path):
     with said.open("wb") as out:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out)
     try:
-        eventually(lambda: re.search(r"ready http://127.0.0.1:\d+\n", said.read_text()), 60)
-        eventually(lambda: "completed" in said.read_text().lower(), 60)
+        eventually(lambda: re.search(r"ready http://127.0.0.1:\d+\n", said.read_text()))
+        eventually(lambda: "completed" in said.read_text().lower())
         family = psutil.Process(process.pid).children(recursive=True)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -40,7 +40,7 @@ def turn(service: Service, agent: dict[str, str], place: Path) -> dict[str, Any]
         snapshot = service.http.get(accepted["links"]["self"]).json()
         return snapshot if snapshot["finished_at"] else None
 
-    snapshot = eventually(ended, 60, f"the end of {accepted['run_id']}")
+    snapshot = eventually(ended, what=f"the end of {accepted['run_id']}")
     assert snapshot["status"] == "completed", snapshot
     return service.http.get(accepted["links"]["responses"]).json()["responses"][0]
 

@@ -8,7 +8,7 @@ from fixtures.providers.scenario import Scenario
 from tests.e2e.models.answers import MODELS, Api
 from tests.e2e.models.playing import Play
 from tests.e2e.runs.checks import check_ended
-from tests.service import PATIENCE_SECONDS, Run, Service
+from tests.service import Run, Service
 
 
 def start(
@@ -56,11 +56,9 @@ def prepare(service: Service, scenario: Scenario) -> Path:
     return root
 
 
-def finished(
-    run: Run, *statuses: str, seconds: float = PATIENCE_SECONDS
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def finished(run: Run, *statuses: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Wait for the end; what was streamed and what was persisted are one. Gives the response and the events."""
-    run.wait(*(statuses or ("completed",)), seconds=seconds)
+    run.wait(*(statuses or ("completed",)))
     events = check_ended(run)
     (response,) = run.responses()
     return response, events

@@ -18,7 +18,6 @@ from tests.service import Run, Service, eventually
 CODEX: dict[str, Any] = {"kind": "codex", "model": "gpt-5-codex"}
 CLAUDE: dict[str, Any] = {"kind": "claude-code", "model": "claude-sonnet-4.5"}
 APIS: dict[str, Api] = {"codex": "openai", "claude-code": "anthropic", "openai": "openai", "anthropic": "anthropic"}
-SECONDS = 60
 
 
 class Thread:
@@ -42,7 +41,7 @@ class Thread:
     def turn(self, agent: dict[str, Any], prompt: str, reply: str) -> str:
         """A whole turn; what the provider was asked, as text."""
         run, play = self.begin(agent, prompt, answer(APIS[agent["kind"]], "a", Text(reply)))
-        run.wait("completed", seconds=SECONDS)
+        run.wait("completed")
         (response,) = run.responses()
         assert [item["content"] for item in response["output_items"] if item["type"] == "message"] == [reply]
         (body,) = play.bodies
@@ -94,7 +93,7 @@ def test_a_session_that_is_gone_is_replaced_by_one_that_is_told_the_conversation
 def test_a_turn_that_was_cancelled_is_part_of_the_session(agent: dict[str, Any], thread: Thread):
     chunks = answer(APIS[agent["kind"]], "a", Text("A herring it is. " * 20))
     run, play = thread.begin(agent, "Remember the fish.", [*chunks[: len(chunks) // 2], {"hold": True}])
-    run.event("item_delta", SECONDS)
+    run.event("item_delta")
     run.cancel()
     assert play.bodies
     asked = thread.turn(agent, "Which fish?", "The herring.")
@@ -121,10 +120,10 @@ def test_a_session_survives_the_worker_that_is_lost(agent: dict[str, Any], threa
     held = {"chunks": [*chunks[: len(chunks) // 2], {"hold": True}]}
     whole = {"chunks": answer(APIS[agent["kind"]], "b", Text("A herring."))}
     run, play = thread.begin(agent, "Remember the fish.", held, whole)
-    run.event("item_delta", SECONDS)
+    run.event("item_delta")
     eventually(lambda: asyncio.run(_remembered(models, run)), what="a heartbeat with the session")
     models.part("worker").kill()
-    assert run.wait("completed", seconds=SECONDS)["attempt"] == 2
+    assert run.wait("completed")["attempt"] == 2
     (response,) = run.responses()
     assert [item["content"] for item in response["output_items"] if item["type"] == "message"] == ["A herring."]
     first, second = play.bodies

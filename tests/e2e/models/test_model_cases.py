@@ -32,7 +32,7 @@ def played(request: pytest.FixtureRequest, models: Service, providers: Providers
             run = start_once(models, play, agent_of(scenario), prompt=scenario.prompt, working_dir=str(root))
         else:
             run = start(models, play, agent_of(scenario), scenario.prompt, root=root)
-        run.wait(*ENDED, seconds=60)
+        run.wait(*ENDED)
         return play, run
 
     asked = {item.callspec.params.get("alone") for item in request.session.items if hasattr(item, "callspec")}

@@ -73,7 +73,7 @@ def test_fifty_runs_at_once_each_get_their_own_answer(models: Service, providers
 
     def end(each: tuple[str, Play, Run]) -> None:
         text, play, run = each
-        response, _ = finished(run, seconds=60)
+        response, _ = finished(run)
         assert texts(response) == [text]
         play.check()
 

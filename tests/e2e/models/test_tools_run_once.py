@@ -16,10 +16,8 @@ from tests.e2e.models.answers import APIS, HOLD, TOKENS, Api, Call, Text, answer
 from tests.e2e.models.checks import finished, outputs, plain, start, texts
 from tests.e2e.models.playing import Play, Providers
 from tests.e2e.runs.checks import processes_of, types
-from tests.service import PATIENCE_SECONDS, Run, Service, eventually, running
+from tests.service import Run, Service, eventually, running
 
-LOST_SECONDS = 2 * PATIENCE_SECONDS
-"""A worker that was killed is missed after its heartbeat timeout of 5 s."""
 EACH_ANSWER = sum(TOKENS)
 
 
@@ -103,7 +101,7 @@ def test_a_tool_under_way_is_answered_interrupted_and_the_others_run_once(
     api: Api, lost: dict[tuple[str, Api], Lost]
 ) -> None:
     run, play = lost["tool", api].run, lost["tool", api].play
-    response, events = finished(run, seconds=LOST_SECONDS)
+    response, events = finished(run)
 
     assert lines(run.dir) == ["one", "two", "three"]
     assert processes_of(run) == []
@@ -124,7 +122,7 @@ def test_between_tools_the_next_attempt_asks_only_for_what_it_does_not_have(
     api: Api, lost: dict[tuple[str, Api], Lost]
 ) -> None:
     run, play = lost["answer", api].run, lost["answer", api].play
-    response, _ = finished(run, seconds=LOST_SECONDS)
+    response, _ = finished(run)
 
     assert lines(run.dir) == ["one", "two"]
     assert texts(response) == ["First one.", "And now the other.", "Done."]
@@ -149,9 +147,9 @@ def test_workers_that_die_again_and_again_run_no_tool_twice(mortal: Service, pro
     root = mortal.workspace()
     run = start(mortal, play, plain("openai"), root=root)
     for enough in (2, 7):
-        eventually(lambda: len(lines(root)) >= enough, LOST_SECONDS)  # noqa: B023  # looked at before it changes
+        eventually(lambda: len(lines(root)) >= enough)  # noqa: B023  # looked at before it changes
         kill_worker(mortal)
-    response, _ = finished(run, seconds=LOST_SECONDS)
+    response, _ = finished(run)
 
     ran, told = Counter(lines(root)), outputs(response)
     assert max(ran.values()) == 1

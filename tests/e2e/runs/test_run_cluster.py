@@ -29,7 +29,7 @@ def test_a_service_on_a_cluster(own_service: OwnService, cluster: RedisCluster):
         runs = [service.start(CHATTER, max_turns=2) for _ in range(6)]
         readers = [Reader(run, restless=restless) for run in runs for restless in (False, True)]
         for run in runs:
-            run.wait("completed", seconds=120)
+            run.wait("completed")
         for reader in readers:
             reader.check()
         for run in runs:
@@ -50,10 +50,10 @@ def test_a_node_dies_under_its_runs(own_service: OwnService, cluster: RedisClust
         if emptied:
             node.forget()
         for run in (run for run in runs if cluster.of(run.id) is not node):
-            run.wait("completed", seconds=120)
+            run.wait("completed")
         node.start()
         for run in runs:
-            run.wait("completed", seconds=120)
+            run.wait("completed")
         for reader in readers:
             reader.check()
         for run in runs:

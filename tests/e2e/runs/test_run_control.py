@@ -167,7 +167,7 @@ def test_a_run_whose_workflow_was_terminated_is_found_and_closed(service: Servic
     run = service.start("sleep 600")
     eventually(lambda: run.snapshot()["pid"])
     _temporal(service, "terminate", "--workflow-id", run.id)
-    assert run.wait("failed", seconds=60)["error"]["code"] == "workflow_terminated"
+    assert run.wait("failed")["error"]["code"] == "workflow_terminated"
     check_ended(run)
     assert not processes_of(run)
 
@@ -213,4 +213,4 @@ def _see_to_its_end(run: Run) -> None:
             run.control("resume")
         return run.snapshot()["status"] in {"completed", "cancelled"}
 
-    eventually(over, 60)
+    eventually(over)

@@ -29,7 +29,7 @@ def test_runs_reach_their_ends_though_postgresql_is_killed_again_and_again(
     with postgres_server.database(tables=False) as url, own_service({"DATABASE_URL": url}, workers=2) as service:
         runs = [service.start(AGENT, max_turns=3) for _ in range(8)]
         for turn in (1, 2, 3):
-            eventually(lambda turn=turn: runs[-1].snapshot()["current_turn"] >= turn, 60)
+            eventually(lambda turn=turn: runs[-1].snapshot()["current_turn"] >= turn)
             postgres_server.kill()
             try:
                 problem(eventually(lambda: _down(service)), 503, "database_unavailable")
@@ -42,7 +42,7 @@ def test_runs_reach_their_ends_though_postgresql_is_killed_again_and_again(
                 postgres_server.start()
             eventually(lambda: _ready(service))
         for run in runs:
-            run.wait("completed", seconds=120)
+            run.wait("completed")
             check_ended(run)
             assert run.snapshot()["stats"]["turns"] == 3
 
@@ -58,5 +58,5 @@ def test_a_frozen_postgresql_is_away_until_it_wakes(own_service: OwnService, pos
             postgres_server.signal(signal.SIGCONT)
         eventually(lambda: _ready(service))
         (run.dir / "go").touch()
-        run.wait("completed", seconds=60)
+        run.wait("completed")
         check_ended(run)

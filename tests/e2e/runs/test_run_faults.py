@@ -15,7 +15,7 @@ def test_a_killed_worker_costs_an_attempt_and_nothing_else(service: Service):
     eventually(lambda: run.snapshot()["pid"])
     first = eventually(lambda: processes_of(run))
     service.part("worker").kill()
-    snapshot = run.wait("completed", seconds=60)
+    snapshot = run.wait("completed")
     events = check_ended(run)
     assert snapshot["attempt"] == 2
     assert types(events, "turn_started", "turn_failed", "turn_completed") == [
@@ -36,7 +36,7 @@ def test_a_frozen_worker_wakes_as_a_zombie_and_is_fenced(own_service: OwnService
         assert helper is not None
         worker = next(w for w in service.parts("worker") if helper in w.children())
         worker.suspend()
-        run.wait("completed", seconds=60)
+        run.wait("completed")
         worker.resume()
         check_ended(run)
         assert not [process for process in first if process.is_running()]
@@ -51,7 +51,7 @@ def test_a_worker_that_shuts_down_hands_its_turn_over(own_service: OwnService):
         eventually(lambda: processes_of(run))
         for worker in service.parts("worker"):
             worker.send_signal(signal.SIGTERM)
-        snapshot = run.wait("completed", seconds=60)
+        snapshot = run.wait("completed")
         events = check_ended(run)
         assert snapshot["attempt"] >= 2
         assert not types(events, "turn_failed")
@@ -66,7 +66,7 @@ def test_a_cancel_while_no_worker_is_left_is_a_receipt_that_says_so(own_service:
             assert run.control("cancel").status_code == 202
             assert run.snapshot()["status"] == "cancelling"
             service.part("worker").kill()
-        run.wait("cancelled", seconds=60)
+        run.wait("cancelled")
         receipt = check_ended(run)[-1]["payload"]["receipt"]
         assert receipt["worker_lost"] is True
         assert receipt["survivors"] == []
@@ -94,7 +94,7 @@ def test_a_restart_of_everything_loses_no_run(own_service: OwnService):
         service.start_process()
         assert run.snapshot()["status"] == "running"
         (place / "go").touch()
-        run.wait("completed", seconds=60)
+        run.wait("completed")
         check_ended(run)
 
 

@@ -81,9 +81,9 @@ def test_logs_heal_at_any_point_while_their_worker_lives(own_service: OwnService
             time.sleep(dice.uniform(0.3, 2.0))  # a random point is what is tested here
             lose(service)
         for run in runs:
-            run.wait("completed", seconds=90)
+            run.wait("completed")
         paused.control("resume")
-        paused.wait("completed", seconds=60)
+        paused.wait("completed")
         for reader in readers:
             reader.check()
         for run in (*runs, paused):
@@ -98,7 +98,7 @@ def test_what_died_with_its_worker_is_named_and_the_run_goes_on(own_service: Own
         shutil.rmtree(service.data_dir / "redis" / "appendonlydir")
         for name in ("worker", "redis"):
             service.part(name).kill()
-        run.wait(*ENDED, seconds=90)
+        run.wait(*ENDED)
         assert run.snapshot()["status"] == "completed"
         reader.join(30)
         assert not reader.is_alive()

@@ -15,7 +15,7 @@ def test_two_hundred_runs_started_at_once_all_end(service: Service):
     with ThreadPoolExecutor(16) as pool:
         runs = list(pool.map(start, range(200)))
     for run in runs:
-        run.wait("completed", seconds=120)
+        run.wait("completed")
     for run in runs:
         check_ended(run)
     listed = service.http.get("/api/runs", params={"status": "completed", "limit": 100}).json()

@@ -152,7 +152,7 @@ def test_a_worker_that_is_started_again_is_found_where_it_was(own_service: OwnSe
         for process in service.parts("worker"):
             process.kill()
         for part in ("worker-1", "worker-2"):
-            again = eventually(lambda address=addresses[part]: _scraped(address), 60)
+            again = eventually(lambda address=addresses[part]: _scraped(address))
             assert again.kinds == documented("Workers", "Both")
         assert targets(service) == addresses
 

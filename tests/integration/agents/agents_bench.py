@@ -14,6 +14,7 @@ from cody.agents.keepers import Keepers
 from cody.agents.sweep import worker_marker
 from cody.contract.agents import CommandAgent as CommandSpec
 from cody.contract.payloads import Payload
+from tests.parts import PATIENCE_SECONDS
 
 ESCAPE = """
 import os, sys, time
@@ -57,7 +58,7 @@ class Heard:
         return "".join(payload.text for payload in self.of("subprocess_output") if payload.stream == stream)
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for something to be true, and no longer than that."""
     deadline = time.monotonic() + seconds
     while not condition():

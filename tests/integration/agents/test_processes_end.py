@@ -99,7 +99,7 @@ async def test_the_tree_of_a_worker_that_was_killed_ends_by_itself(tmp_path: Pat
     finally:
         worker.kill()
         worker.wait()
-    await until(lambda: not any(alive(pid) for pid in pids), 1.0 + 1.5)
+    await until(lambda: not any(alive(pid) for pid in pids))
 
 
 async def test_the_death_of_a_keeper_frees_nobody(bench: Bench) -> None:

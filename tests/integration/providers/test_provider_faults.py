@@ -13,6 +13,7 @@ from fixtures.providers.scenario import Scenario, load, names
 from fixtures.providers.server import ProviderServer
 from fixtures.providers.session import Session
 from tests.integration.providers.clients import anthropic_client, openai_client
+from tests.parts import PATIENCE_SECONDS
 
 FAILING = {name: scenario for name in names() if (scenario := load(name)).expected_response.status == "error"}
 HTTP = [name for name in FAILING if "_http_" in name]
@@ -88,7 +89,7 @@ async def test_silence_lasts_until_the_client_leaves(name: str, server: Provider
     session, events = server.play(name), list[Any]()
     listening = asyncio.create_task(listen(session, events))
     wanted = sum(isinstance(chunk, str) and '"type":"ping"' not in chunk for chunk in session.scenario.steps[0].chunks)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not (session.requests and len(events) == wanted):
             await asyncio.sleep(0.005)
         listening.cancel()

@@ -19,6 +19,7 @@ from fixtures.providers import wire
 from fixtures.providers.scenario import SCENARIOS, Scenario, Step, load, names
 from fixtures.providers.server import ProviderServer
 from tests.integration.providers.clients import anthropic_turn, openai_client, openai_turn
+from tests.parts import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -96,7 +97,7 @@ async def test_a_hold_lasts_until_it_is_released(name: str, server: ProviderServ
     session = server.play(name)
     play = openai_turn if session.scenario.provider == "openai" else anthropic_turn
     playing = asyncio.create_task(play(session))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not session.requests:
             await asyncio.sleep(0.005)
     done, _ = await asyncio.wait({playing}, timeout=0.2)
@@ -232,7 +233,7 @@ async def test_a_client_that_reads_nothing_does_not_hold_the_server():
         _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]), limit=1024)
         head = f"POST /s/{session.id}/v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not session.requests:
                 await asyncio.sleep(0.005)
     writer.close()

@@ -17,6 +17,7 @@ from cody.cli.dev.ports import settle
 from cody.cli.dev.redis import RedisProbe, redis_part
 from cody.cli.dev.supervise import StartFailedError, Supervisor
 from cody.cli.dev.temporal import TemporalProbe, temporal_part
+from tests.parts import PATIENCE_SECONDS
 
 SECOND = timedelta(seconds=1)
 WAIT = timedelta(seconds=20)
@@ -29,7 +30,7 @@ def python(tmp_path: Path, code: str, name: str = "part") -> Part:
     return Part(name, (sys.executable, "-c", code), dict(os.environ), tmp_path / "logs" / f"{name}.log")
 
 
-async def soon(found, seconds: float = 10.0):
+async def soon(found, seconds: float = PATIENCE_SECONDS):
     until = time.monotonic() + seconds
     while not (value := found()):
         assert time.monotonic() < until

@@ -160,7 +160,7 @@ class ClaudeBench:
         turn = self.play(*steps)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.take(turn, **changes))
-            await until(lambda: turn.heard.streamed(item_id), seconds=30)
+            await until(lambda: turn.heard.streamed(item_id))
             turn.session.release()
         return turn
 

@@ -29,7 +29,7 @@ async def ended_at(claude: ClaudeBench, turn: Turn, moment: "asyncio.Future[obje
 
 async def test_a_turn_that_is_stopped_amid_text_cancels_the_item_and_is_quiet(claude: ClaudeBench) -> None:
     turn = claude.play({"chunks": [begin("msg_1", fresh=10), *text(0, "Hel", "lo")[:2], HOLD]})
-    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.heard.of("item_delta"), 30)))
+    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.heard.of("item_delta"))))
 
     assert turn.ended.stopped
     assert turn.ended.error is None
@@ -44,7 +44,7 @@ async def test_a_turn_that_is_stopped_amid_text_cancels_the_item_and_is_quiet(cl
 
 async def test_a_session_that_was_interrupted_can_go_on(claude: ClaudeBench) -> None:
     turn = claude.play({"chunks": [begin("msg_1"), *text(0, "Hel", "lo")[:2], HOLD]})
-    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.heard.of("item_delta"), 30)))
+    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.heard.of("item_delta"))))
     again = await claude.run(answer("msg_2", text(0, "Again.")), attempt=2, carry=turn.ended.carry)
 
     assert again.heard.contents() == ["Again."]
@@ -55,7 +55,7 @@ async def test_a_turn_that_is_stopped_amid_a_command_leaves_none_of_its_processe
     command = f"{STUBBORN} & echo $$ > shell.tmp; mv shell.tmp shell; sleep 1000"
     turn = claude.play(calls("msg_1", tool(0, "toolu_1", "Bash", {"command": command})))
     stubborn, shell = claude.root / "stubborn", claude.root / "shell"
-    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: pid_in(stubborn) and pid_in(shell), 30)))
+    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: pid_in(stubborn) and pid_in(shell))))
 
     assert turn.ended.stopped
     assert not turn.ended.quiet.survivors
@@ -84,7 +84,7 @@ async def test_a_child_that_a_finished_turn_leaves_behind_ends_with_it(claude: C
 
 async def test_a_turn_that_is_stopped_before_the_provider_answers_is_quiet(claude: ClaudeBench) -> None:
     turn = claude.play({"fault": {"kind": "stall", "before_head": True}})
-    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.session.requests, 30)))
+    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.session.requests)))
 
     assert turn.ended.stopped
     assert turn.heard.items() == []
@@ -94,7 +94,7 @@ async def test_a_turn_that_is_stopped_before_the_provider_answers_is_quiet(claud
 async def test_a_turn_that_is_stopped_while_it_starts_is_quiet(claude: ClaudeBench) -> None:
     turn = claude.play()
     started: Path = claude.home / ".claude"
-    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: started.exists() or turn.result, 30)))
+    await ended_at(claude, turn, asyncio.ensure_future(until(lambda: started.exists() or turn.result)))
 
     assert turn.ended.stopped
     assert await nothing_left(claude)
