@@ -26,7 +26,7 @@ class DrivenAgent:
 
     def __init__(self, keepers: Keepers, driver: str, environment: Mapping[str, str] | None = None) -> None:
         self._keepers = keepers
-        self._module = f"cody.agents.drivers.{driver}"
+        self._driver = driver
         self._environment = environment or {}
 
     async def run(self, job: Job, sink: Sink) -> Result:
@@ -38,7 +38,7 @@ class DrivenAgent:
             return Result(Quiet(now_ms()), stopped=True)
         try:
             process = await self._keepers.spawn(
-                [sys.executable, "-I", "-X", "utf8", "-m", self._module],
+                [sys.executable, "-I", "-X", "utf8", "-m", "cody.agents.drivers", self._driver],
                 cwd=job.working_dir,
                 env={**job.env, **self._environment},
                 stdin=_order(job, await _conversation(job)),

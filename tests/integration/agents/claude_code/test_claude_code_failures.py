@@ -164,8 +164,8 @@ def test_without_the_sdk_the_agent_is_unavailable() -> None:
     program = (
         "import sys; sys.modules['claude_agent_sdk'] = None\n"
         "from cody.agents.drivers import program\n"
-        "from cody.agents.drivers.claude_code import __main__ as claude_code\n"
-        "program.run(claude_code.turn)\n"
+        "from cody.agents.drivers.claude_code import driver\n"
+        "program.run(driver.turn)\n"
     )
     order = Order(
         agent={"kind": "claude-code"}, prompt="hello", attempt=1, response_id="resp_1",

@@ -12,7 +12,7 @@ from tests.integration.agents.codex.codex_bench import MODEL, CodexBench, answer
 WITHOUT_SDK = """
 import sys
 sys.modules["openai_codex"] = None
-from cody.agents.drivers.codex.__main__ import turn
+from cody.agents.drivers.codex.driver import turn
 from cody.agents.drivers.program import run
 run(turn)
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from cody.agents.drivers.program import Speech, run
+from cody.agents.drivers.program import Speech
 from cody.agents.drivers.speech import End, Order
 from cody.contract.errors import AGENT_UNAVAILABLE, ErrorInfo
 
@@ -19,7 +19,3 @@ async def turn(order: Order, speech: Speech, interrupt: asyncio.Event) -> End:
         message = "the SDK of Codex is not installed on this worker: pip install 'cody[codex]'"
         return End(error=ErrorInfo(code=AGENT_UNAVAILABLE, message=message), carry=order.carry)
     return await take_turn(order, speech, interrupt)
-
-
-if __name__ == "__main__":
-    run(turn)

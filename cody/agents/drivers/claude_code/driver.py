@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cody.agents.drivers.claude_code.failures import failure
 from cody.agents.drivers.claude_code.messages import Messages
-from cody.agents.drivers.program import Speech, run
+from cody.agents.drivers.program import Speech
 from cody.agents.drivers.speech import End, Order
 from cody.agents.model.failures import late
 from cody.contract.errors import AGENT_EXIT, AGENT_UNAVAILABLE, SESSION_LOST, ErrorInfo
@@ -163,7 +163,3 @@ class _Turn:
 def _is_session_gone(said: str) -> bool:
     """What Claude Code says to an id that it does not have, or that cannot be one."""
     return "No conversation found" in said or "--resume requires" in said
-
-
-if __name__ == "__main__":
-    run(turn)
