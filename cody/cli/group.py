@@ -3,6 +3,7 @@
 The table holds each subcommand's one line of help, so that `cody --help` imports none of them.
 """
 
+import gc
 from importlib import import_module
 from typing import Final, NamedTuple, cast
 
@@ -55,7 +56,10 @@ class LazyGroup(click.Group):
         """The subcommand, imported now; None for a name that the table does not have."""
         del ctx
         entry = COMMANDS.get(cmd_name)
-        return cast("click.Command", import_module(entry.module).command) if entry else None
+        if entry is None:
+            return None
+        gc.set_threshold(100_000)  # what is imported stays: looking through it for garbage is a tenth of a start
+        return cast("click.Command", import_module(entry.module).command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The overview, from the table alone."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import click
 
-from cody.cli.dev import demo
 from cody.cli.dev.plan import Plan
 from cody.cli.dev.providers import NAME as PROVIDERS
 from cody.cli.dev.providers import ProvidersProbe, providers_part
@@ -69,6 +68,8 @@ class Session:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._supervisor.watch())
             if self._plan.demo:
+                from cody.cli.dev import demo  # a client of its own, for half a second of a start that may not want it
+
                 tasks.create_task(demo.show(self._plan.url, self._plan.demos, click.echo))
 
     async def _start(self) -> None:
