@@ -3,7 +3,7 @@
 BIN := .venv/bin
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # Tests of one file share its servers, so a file stays on one worker; most of them wait, so there are more than cores.
-PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 4 --dist loadfile)
+PYTEST_FLAGS ?= $(if $(filter 1,$(CORES)),,-n 4 --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint format bench chaos scale histories dev

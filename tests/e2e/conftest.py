@@ -19,6 +19,13 @@ def own_service(tmp_path: Path) -> OwnService:
 
 
 @pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Generator[Service]:
+    """A service that the tests of a file share and may break, if they mend it; with the file's number of `WORKERS`."""
+    with running(tmp_path_factory.mktemp("fragile"), workers=getattr(request.module, "WORKERS", 1)) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
 def done(service: Service) -> Generator[Run]:
     """A run of three turns that has completed, with output, a file and telemetry; look at it, do not change it."""
     script = """

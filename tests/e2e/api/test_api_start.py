@@ -49,16 +49,11 @@ def test_defaults_are_enough_and_null_means_not_given(service: Service):
     assert service.http.get(f"/api/runs/{run['run_id']}").json()["metadata"] == {}
 
 
-def test_a_start_needs_no_worker_and_takes_milliseconds(service: Service):
-    took: list[float] = []
+def test_a_start_needs_no_worker(service: Service):
     with service.frozen("worker"):
-        for _ in range(5):
-            began = time.monotonic()
-            run = service.start("true")
-            took.append(time.monotonic() - began)
+        run = service.start("true")
         assert run.snapshot()["status"] == "queued"
         assert service.http.get("/api/runs", params={"limit": 1}).json()["runs"][0]["run_id"] == run.id
-    assert min(took) < 0.1, took
     assert run.wait("completed")["stats"]["turns"] == 1
 
 

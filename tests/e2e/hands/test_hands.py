@@ -101,8 +101,9 @@ def test_reproject_compares_and_mends(service: Service):
     assert run.responses() == before
 
 
-@pytest.mark.parametrize("part", ["api", "worker"])
-@pytest.mark.parametrize("wrong", ["REDIS_URL", "TEMPORAL_ADDRESS", "DATABASE_URL"])
+@pytest.mark.parametrize(
+    ("part", "wrong"), [("api", "REDIS_URL"), ("worker", "TEMPORAL_ADDRESS"), ("api", "DATABASE_URL")]
+)
 def test_a_part_that_is_missing_or_wrong_is_exit_code_2(part: str, wrong: str, service: Service):
     for value in ("", "nonsense"):
         result = cody(service, part, **{**addresses(service), wrong: value})

@@ -4,9 +4,10 @@ import signal
 
 import httpx
 
-from tests.e2e.conftest import OwnService
 from tests.e2e.runs.checks import check_ended, processes_of, types
 from tests.service import Service, eventually
+
+WORKERS = 2
 
 
 def test_a_killed_worker_costs_an_attempt_and_nothing_else(service: Service):
@@ -26,51 +27,48 @@ def test_a_killed_worker_costs_an_attempt_and_nothing_else(service: Service):
     assert not [process for process in first if process.is_running()]
 
 
-def test_a_frozen_worker_wakes_as_a_zombie_and_is_fenced(own_service: OwnService):
-    with own_service(workers=2) as service:
-        run = service.start('[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done', max_turns=1)
-        first = eventually(lambda: processes_of(run))
-        keeper = first[0].parent()
-        assert keeper is not None
-        helper = keeper.parent()
-        assert helper is not None
-        worker = next(w for w in service.parts("worker") if helper in w.children())
-        worker.suspend()
-        run.wait("completed")
-        worker.resume()
-        check_ended(run)
-        assert not [process for process in first if process.is_running()]
-        after = service.start("true", max_turns=1)
-        after.wait("completed")
-        assert len(check_ended(run)) == len(run.events())
+def test_a_frozen_worker_wakes_as_a_zombie_and_is_fenced(fragile: Service):
+    run = fragile.start('[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done', max_turns=1)
+    first = eventually(lambda: processes_of(run))
+    keeper = first[0].parent()
+    assert keeper is not None
+    helper = keeper.parent()
+    assert helper is not None
+    worker = next(w for w in fragile.parts("worker") if helper in w.children())
+    worker.suspend()
+    run.wait("completed")
+    worker.resume()
+    check_ended(run)
+    assert not [process for process in first if process.is_running()]
+    after = fragile.start("true", max_turns=1)
+    after.wait("completed")
+    assert len(check_ended(run)) == len(run.events())
 
 
-def test_a_worker_that_shuts_down_hands_its_turn_over(own_service: OwnService):
-    with own_service(workers=2) as service:
-        run = service.start('[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done', max_turns=1, turn_attempts=1)
-        eventually(lambda: processes_of(run))
-        for worker in service.parts("worker"):
-            worker.send_signal(signal.SIGTERM)
-        snapshot = run.wait("completed")
-        events = check_ended(run)
-        assert snapshot["attempt"] >= 2
-        assert not types(events, "turn_failed")
-        assert "worker_shutdown" in [e["payload"]["code"] for e in events if e["type"] == "warning"]
+def test_a_worker_that_shuts_down_hands_its_turn_over(fragile: Service):
+    run = fragile.start('[ "$CODY_ATTEMPT" -gt 1 ] || sleep 600; echo done', max_turns=1, turn_attempts=1)
+    eventually(lambda: processes_of(run))
+    for worker in fragile.parts("worker"):
+        worker.send_signal(signal.SIGTERM)
+    snapshot = run.wait("completed")
+    events = check_ended(run)
+    assert snapshot["attempt"] >= 2
+    assert not types(events, "turn_failed")
+    assert "worker_shutdown" in [e["payload"]["code"] for e in events if e["type"] == "warning"]
 
 
-def test_a_cancel_while_no_worker_is_left_is_a_receipt_that_says_so(own_service: OwnService):
-    with own_service() as service:
-        run = service.start("sleep 600")
-        eventually(lambda: processes_of(run))
-        with service.frozen("worker"):
-            assert run.control("cancel").status_code == 202
-            assert run.snapshot()["status"] == "cancelling"
-            service.part("worker").kill()
-        run.wait("cancelled")
-        receipt = check_ended(run)[-1]["payload"]["receipt"]
-        assert receipt["worker_lost"] is True
-        assert receipt["survivors"] == []
-        assert not processes_of(run)
+def test_a_cancel_while_no_worker_is_left_is_a_receipt_that_says_so(service: Service):
+    run = service.start("sleep 600")
+    eventually(lambda: processes_of(run))
+    with service.frozen("worker"):
+        assert run.control("cancel").status_code == 202
+        assert run.snapshot()["status"] == "cancelling"
+        service.part("worker").kill()
+    run.wait("cancelled")
+    receipt = check_ended(run)[-1]["payload"]["receipt"]
+    assert receipt["worker_lost"] is True
+    assert receipt["survivors"] == []
+    assert not processes_of(run)
 
 
 def test_the_api_may_die_under_a_run(service: Service):
@@ -84,18 +82,17 @@ def test_the_api_may_die_under_a_run(service: Service):
     check_ended(run)
 
 
-def test_a_restart_of_everything_loses_no_run(own_service: OwnService):
-    with own_service() as service:
-        place = service.workspace()
-        run = service.start("while [ ! -e go ]; do sleep 0.02; done; echo done", working_dir=place, max_turns=2)
-        run.event("turn_started")
-        service.stop()
-        service.http = httpx.Client(base_url=service.url, timeout=30, trust_env=False)
-        service.start_process()
-        assert run.snapshot()["status"] == "running"
-        (place / "go").touch()
-        run.wait("completed")
-        check_ended(run)
+def test_a_restart_of_everything_loses_no_run(fragile: Service):
+    place = fragile.workspace()
+    run = fragile.start("while [ ! -e go ]; do sleep 0.02; done; echo done", working_dir=place, max_turns=2)
+    run.event("turn_started")
+    fragile.stop()
+    fragile.http = httpx.Client(base_url=fragile.url, timeout=30, trust_env=False)
+    fragile.start_process()
+    assert run.snapshot()["status"] == "running"
+    (place / "go").touch()
+    run.wait("completed")
+    check_ended(run)
 
 
 def _lives(service: Service) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from cody.agents.keepers import Keepers
 from cody.agents.sweep import sweep, sweep_dead_workers, worker_marker
 from tests.integration.agents.agents_bench import ESCAPE, Bench, alive, pid_in, popen, until
+from tests.parts import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,7 +43,7 @@ async def test_who_ignores_sigterm_is_killed_after_the_grace(bench: Bench) -> No
     bench.stop.request()
     result = await turn
 
-    assert 0.5 <= time.monotonic() - began < 2.0
+    assert time.monotonic() - began >= 0.5
     assert result.quiet.signals == ("SIGTERM", "SIGKILL")
     assert result.quiet.survivors == ()
     assert bench.heard.text() == "no\n"
@@ -67,9 +68,8 @@ async def test_a_stopped_process_ends_too(bench: Bench) -> None:
 
 
 async def test_a_child_left_in_the_background_neither_delays_nor_survives_the_turn(bench: Bench) -> None:
-    began = time.monotonic()
-    result = await bench.sh("sleep 1000 & echo $! > left; echo done")
-    assert time.monotonic() - began < 2
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        result = await bench.sh("sleep 1000 & echo $! > left; echo done")
     assert result.error is None
     assert bench.heard.text() == "done\n"
     assert not alive(int((bench.root / "left").read_text()))

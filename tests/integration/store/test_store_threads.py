@@ -128,7 +128,7 @@ async def test_a_thread_of_thousands_of_turns_is_whole(store: Store) -> None:
     """More than a query may name at once."""
     run_id = await begin(store, a_single("thread_a"))
     await answer(store, run_id, "thread_a", 1)
-    count = 40_000
+    count = 33_000
 
     def copy(connection: Connection) -> None:
         response = connection.execute(select(tables.responses)).mappings().one()
