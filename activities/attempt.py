@@ -263,7 +263,7 @@ class Attempt:
         said = tuple(
             t.Said(type=type_, at=now_ms(), payload=payload.model_dump(mode="json")) for type_, payload in words.items()
         )
-        kept = t.KeptReport(**report.model_dump(), words=said)
+        kept = t.KeptReport(**report.model_dump(), opening=tuple(self._sink.opening), words=said)
         await self._parts.store.turns.keep_report(
             self._run.run_id, self._task.turn, self.number, kept.model_dump_json()
         )

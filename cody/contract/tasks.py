@@ -208,6 +208,8 @@ class TurnReport(Model):
 class KeptReport(TurnReport):
     """The report of an attempt that did its turn, kept before its last `words` are in the log; all else of it is."""
 
+    opening: tuple[Said, ...] = ()
+    """What it said first, without which there is no response: for a log that has lost it together with its worker."""
     words: tuple[Said, ...] = ()
 
 

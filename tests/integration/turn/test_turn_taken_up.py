@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cody.contract.tasks import KeptReport
 from cody.store import Store
 from cody.stream.log import Fence, Log
-from tests.integration.stream.stream_bench import say
+from tests.integration.stream.stream_bench import say, told, whole
 from tests.integration.turn.turn_bench import Turns, taking
 from tests.parts import RedisServer
 
@@ -65,3 +66,14 @@ async def test_an_attempt_that_was_not_done_is_taken_up_anew(turns: Turns):
     await say(turns.log, turns.run_id, 1, "turn_started", "response_start")
     assert (await turns.take(2)).attempt == 2
     assert turns.worked == 1
+
+
+async def test_what_a_turn_said_first_and_last_is_kept_with_its_report(turns: Turns):
+    await turns.take(1)
+    kept = await turns.store.turns.report(turns.run_id, 1)
+    assert kept is not None
+    report = KeptReport.model_validate_json(kept)
+    in_log = {entry.type: told(entry)["payload"] for entry in await whole(turns.log, turns.run_id)}
+    kept_words = [*report.opening, *report.words]
+    assert [word.type for word in kept_words] == ["turn_started", "response_start", "response_done", "turn_completed"]
+    assert [word.payload for word in kept_words] == [in_log[word.type] for word in kept_words]

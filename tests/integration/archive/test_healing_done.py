@@ -1,0 +1,127 @@
+"""A turn that was done has its response, also where its beginning was lost together with its writer."""
+
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cody.archive.healing import HealingLog
+from cody.contract.base import response_id_of, turn_id_of
+from cody.contract.events import encode
+from cody.contract.payloads import Payload, ResponseDone, ResponseStart, TurnCompleted, TurnStarted
+from cody.contract.tasks import KeptReport, Said
+from cody.fold import Folder
+from cody.store import Store
+from tests.integration.archive.healing_bench import Stage, staged
+from tests.integration.store.store_bench import AT, projection
+from tests.integration.stream.stream_bench import speaker, whole
+
+TURN = ["turn_started", "response_start", "response_done", "turn_completed"]
+
+
+@pytest.fixture
+async def stage(store: Store, tmp_path: Path) -> AsyncGenerator[Stage]:
+    async with staged(store, tmp_path) as made:
+        await made.record(made.worker(), "run_started")
+        await made.claim()
+        yield made
+
+
+def opening(run_id: str) -> Mapping[str, Payload]:
+    start = ResponseStart(
+        response_id=response_id_of(run_id, 1),
+        turn_id=turn_id_of(run_id, 1),
+        thread_id="thread",
+        model_id="sh",
+        provider_id="command",
+        created_at=AT,
+    )
+    return {"turn_started": TurnStarted(agent="command"), "response_start": start}
+
+
+async def open_turn(stage: Stage, log: HealingLog, *types: str) -> None:
+    words = opening(stage.run_id)
+    who = speaker(stage.run_id, 1, 1)
+    events = [(type_, encode(who, number, type_, AT, words[type_])) for number, type_ in enumerate(types, 1)]
+    assert (await log.append(stage.run_id, who.epoch, 1, events)).outcome == "ok"
+    stage.numbers[who.epoch] = len(types)
+
+
+async def keep_report(stage: Stage) -> None:
+    """The turn is done; its last words are not in the log yet."""
+    done = ResponseDone(response_id=response_id_of(stage.run_id, 1), status="complete", finish_reason="stop")
+    last = {"response_done": done, "turn_completed": TurnCompleted(should_continue=False)}
+    report = KeptReport(attempt=1, outcome="completed", opening=said(opening(stage.run_id)), words=said(last))
+    await stage.store.turns.keep_report(stage.run_id, 1, 1, report.model_dump_json())
+
+
+def said(words: Mapping[str, Payload]) -> tuple[Said, ...]:
+    return tuple(Said(type=type_, at=AT, payload=word.model_dump(mode="json")) for type_, word in words.items())
+
+
+async def told(stage: Stage) -> list[str]:
+    """What the log says of the turn."""
+    return [entry.type for entry in await whole(stage.worker(), stage.run_id) if entry.type in TURN]
+
+
+async def folded(stage: Stage, folder: Folder) -> Folder:
+    for entry in await whole(stage.worker(), stage.run_id):
+        folder.feed(entry.cursor, entry.type, entry.event)
+    return folder
+
+
+async def test_it_is_begun_again_where_nothing_of_it_is_left(stage: Stage):
+    await open_turn(stage, stage.worker(), "turn_started", "response_start")
+    await keep_report(stage)
+    await stage.lose_all()
+
+    await stage.worker().heal(stage.run_id)
+
+    assert await told(stage) == TURN
+    response = (await folded(stage, Folder(1))).response()
+    assert response is not None
+    assert (response.status, response.model_id, response.created_at) == ("complete", "sh", AT)
+
+
+async def test_what_redis_kept_of_its_beginning_is_not_said_twice(stage: Stage):
+    log = stage.worker()
+    await open_turn(stage, log, "turn_started")
+    photograph = await stage.photograph()
+    seen = (await stage.say(log, "item_delta")).seq
+    await keep_report(stage)
+    await stage.roll_back(photograph)
+    await log.saw(stage.run_id, seen)
+
+    await stage.worker().heal(stage.run_id)
+
+    assert await told(stage) == TURN
+
+
+async def test_what_another_worker_brings_of_its_beginning_is_not_said_twice(stage: Stage):
+    log, other = stage.worker(), stage.worker()
+    await open_turn(stage, log, "turn_started", "response_start")
+    other.holdings.hold(stage.run_id, (await whole(log, stage.run_id))[1:])
+    seen = (await stage.say(log, "item_delta")).seq
+    await keep_report(stage)
+    await stage.lose_all()
+    await other.saw(stage.run_id, seen)
+
+    await other.heal(stage.run_id)
+
+    assert await told(stage) == TURN
+
+
+async def test_a_response_that_the_documents_have_goes_on(stage: Stage):
+    log = stage.worker()
+    await open_turn(stage, log, "turn_started", "response_start")
+    folder = await folded(stage, Folder(1))
+    await stage.store.responses.save(projection(stage.run_id, folder))
+    await keep_report(stage)
+    await stage.lose_all()
+
+    await stage.worker().heal(stage.run_id)
+
+    assert await told(stage) == TURN[2:]
+    response = (await folded(stage, folder)).response()
+    assert response is not None
+    assert response.status == "complete"
