@@ -19,6 +19,7 @@ from api.measured import Measured
 from api.readiness import Readiness
 from api.state import Door
 from cody.archive.whole import WholeLog
+from cody.metrics import count_tasks
 from cody.settings import Settings
 from cody.store import Store
 from cody.stream.connection import connect
@@ -59,6 +60,7 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, store: Store) -> None:
     """Serve until SIGTERM or SIGINT; `store` is open and is closed by the caller."""
     _raise_file_limit()
+    count_tasks(asyncio.get_running_loop())
     redis = connect(settings.redis_url)
     log = WholeLog(redis, store.archive)
     hub = hub_for(log, settings.redis_url)

@@ -4,6 +4,7 @@ A program has a registry, and shows only that. What can be looked up when somebo
 is not counted here but collected where it is known. On the way of events a figure is kept per batch, never per event.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -60,6 +61,17 @@ RING_MISSES = Counter(
 )
 WORKER.register(RING_MISSES)
 API.register(RING_MISSES)
+
+# The event loop, which both programs have.
+_TASKS = Gauge("cody_tasks", "Tasks of the event loop that have not ended", registry=None)
+WORKER.register(_TASKS)
+API.register(_TASKS)
+
+
+def count_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Show how many tasks of this loop there are, whenever somebody asks, from whatever thread."""
+    _TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
+
 
 # Activities and what they start.
 ACTIVITIES_RUNNING = Gauge(

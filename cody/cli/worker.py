@@ -29,7 +29,7 @@ from cody.archive.healing import Healer, HealingLog
 from cody.cli.service import fail_fast, logging_to_stderr, open_store, spare_the_collector
 from cody.cli.worker_metrics import serve_metrics
 from cody.contract import tasks as t
-from cody.metrics import HELD_BYTES, WORKER
+from cody.metrics import HELD_BYTES, WORKER, count_tasks
 from cody.settings import Settings
 from cody.store import Store
 from cody.stream.connection import connect
@@ -70,6 +70,7 @@ async def _work(settings: Settings) -> None:
     log.tell = hub.hear
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    count_tasks(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:

@@ -30,7 +30,7 @@ def main(rounds: int, seed: int | None, database: str) -> None:
             with ground(root, cast("DatabaseKind", kind), str(first)) as it:
                 how = "a disk of its own" if it.disk.is_real else "limits on the size of files, as it may mount nothing"
                 click.echo(f"{kind}, with {how}, in {root}")
-                levels = Levels()
+                levels = Levels(it)
                 for number in range(first, first + rounds):
                     click.echo(
                         f"round {number - first + 1} of {rounds}: make chaos SEED={number} ROUNDS=1 DATABASE={kind}"

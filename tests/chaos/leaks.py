@@ -1,40 +1,72 @@
 """What API and workers hold when nothing goes on: it may not grow with the faults that they have seen."""
 
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
 import psutil
 
 from tests.chaos.ground import PATIENCE_SECONDS, WORKERS, Ground
+from tests.e2e.runs.checks import TERMINAL
+from tests.e2e.runs.figures import Figures, scrape, targets
 from tests.service import eventually
 
 _REDIS_POOL, _SQL_POOL = 51, 10
 """Connections that a process may keep in hand: as many as it once needed at the same time."""
 _ROOM = 8
 """Of anything else: a connection that is just being made, a file that is just being read."""
+_NOTHING: Final = ("cody_hub_runs", "cody_hub_clients", "cody_activities_running", "cody_agents_running")
+"""Figures that are 0 at rest, in whatever process has them."""
 
 
 class Levels:
-    """What each process held when it was first seen at rest, over all rounds on one ground."""
+    """What is held at rest: tasks by part, before anything fails; files by process, as each is first seen."""
 
-    def __init__(self) -> None:
-        self._first: dict[psutil.Process, int] = {}
+    def __init__(self, ground: Ground) -> None:
+        run = ground.service.start("true", max_turns=1)
+        with run.stream() as stream:
+            stream.until(lambda frame: frame.event in TERMINAL)
+        self._files: dict[psutil.Process, int] = {}
+        self._tasks = {part: _at_rest(part, address).value("cody_tasks") for part, address in _parts(ground).items()}
 
     def check(self, ground: Ground) -> str:
-        """At rest, nobody holds more than at first, but for pools; gives the figures."""
-        api = ground.service.part("api")
-        at_door = ground.service.api_port
-        eventually(lambda: len(_sockets(api, at_door)) <= _ROOM, PATIENCE_SECONDS, "clients' connections are closed")
+        """At rest, nobody does anything, or holds more than at first, but for pools; gives the figures."""
+        tasks = {part: _at_rest(part, address, self._tasks[part]) for part, address in _parts(ground).items()}
         with ground.service.redis() as redis:
-            names = [client["addr"] for client in redis.client_list()]
-        most = (WORKERS + 1) * _REDIS_POOL + 1
-        assert len(names) <= most, f"{len(names)} connections to Redis"
-        found = {process: process.num_fds() for process in ground.processes()}
-        for process, fds in found.items():
-            first = self._first.setdefault(process, fds)
-            limit = first + _REDIS_POOL + _SQL_POOL + _ROOM
-            assert fds <= limit, f"{process} had {first} open files at first, and has {fds}"
-        figures = ", ".join(f"{process.pid}: {fds}" for process, fds in found.items())
-        return f"{len(names)} connections to Redis; open files of {figures}"
+            connections = len(redis.client_list())
+        assert connections <= (WORKERS + 1) * _REDIS_POOL + 1, f"{connections} connections to Redis"
+        files = {process: process.num_fds() for process in ground.processes()}
+        for process, count in files.items():
+            first = self._files.setdefault(process, count)
+            assert count <= first + _REDIS_POOL + _SQL_POOL + _ROOM, (
+                f"{process} had {first} open files, and has {count}"
+            )
+        told = [f"{part}: {figures.value('cody_tasks'):.0f}" for part, figures in tasks.items()]
+        return f"tasks of {', '.join(told)}; {connections} connections to Redis; {sum(files.values())} open files"
 
 
-def _sockets(process: psutil.Process, port: int) -> list[object]:
-    connections = process.net_connections(kind="tcp")
-    return [one for one in connections if one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED]
+def _parts(ground: Ground) -> Mapping[str, str]:
+    """The part's name → where its figures are."""
+    return targets(ground.disk.path / "data")
+
+
+def _at_rest(part: str, address: str, most_tasks: float = float("inf")) -> Figures:
+    """The part's figures once nothing is under way there, and no more tasks than these."""
+    now: dict[str, float] = {}
+
+    def rests() -> Figures | None:
+        try:
+            figures = scrape(address)
+        except httpx.TransportError:
+            return None
+        streams = figures.value("cody_streams_opened_total") - figures.value("cody_streams_closed_total")
+        now.update({name: figures.value(name) for name in _NOTHING}, streams=streams)
+        tasks = figures.value("cody_tasks")
+        resting = not any(now.values()) and tasks <= most_tasks
+        now["tasks"] = tasks
+        return figures if resting else None
+
+    try:
+        return eventually(rests, PATIENCE_SECONDS)
+    except AssertionError as error:
+        raise AssertionError(f"{part} does not come to rest, with at most {most_tasks:.0f} tasks: {now}") from error

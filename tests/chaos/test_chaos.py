@@ -16,4 +16,4 @@ SEED = "short form"
 def test_nothing_is_lost_whatever_fails(tmp_path: Path, kind: DatabaseKind):
     said: list[str] = []
     with ground(tmp_path, kind, SEED) as it:
-        play_round(it, short_form(SEED, kind), SEED, Levels(), said.append)
+        play_round(it, short_form(SEED, kind), SEED, Levels(it), said.append)

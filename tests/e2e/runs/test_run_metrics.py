@@ -1,14 +1,12 @@
 """The figures of a service, as Prometheus finds them, and the page that says what they mean."""
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import OwnService
+from tests.e2e.runs.figures import Figures, scrape, targets
 from tests.service import Run, Service, eventually
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -23,44 +21,12 @@ def documented(*headings: str) -> dict[str, str]:
     return {name: kind for section in chosen for name, kind, _ in _ROW.findall(section)}
 
 
-class Figures:
-    """One scrape."""
-
-    def __init__(self, text: str) -> None:
-        families = list(text_string_to_metric_families(text))
-        self.kinds = {
-            f"{family.name}_total" if family.type == "counter" else family.name: family.type
-            for family in families
-            if family.name.startswith("cody_")
-        }
-        self._samples = [sample for family in families for sample in family.samples]
-
-    def value(self, name: str, **labels: str) -> float:
-        """The sum of the samples that have these labels."""
-        return sum(
-            sample.value for sample in self._samples if sample.name == name and labels.items() <= sample.labels.items()
-        )
-
-    def by(self, name: str, label: str) -> Mapping[str, float]:
-        return {sample.labels[label]: sample.value for sample in self._samples if sample.name == name}
-
-
-def scrape(target: str) -> Figures:
-    return Figures(httpx.get(f"http://{target}/metrics", trust_env=False, timeout=20).raise_for_status().text)
-
-
-def targets(service: Service) -> dict[str, str]:
-    """Part → address, as a Prometheus reads them."""
-    groups = json.loads((service.data_dir / "prometheus-targets.json").read_text())
-    return {group["labels"]["part"]: group["targets"][0] for group in groups}
-
-
 def api(service: Service) -> Figures:
-    return scrape(targets(service)["api"])
+    return scrape(targets(service.data_dir)["api"])
 
 
 def worker(service: Service) -> Figures:
-    return scrape(targets(service)["worker"])
+    return scrape(targets(service.data_dir)["worker"])
 
 
 def test_each_program_shows_what_is_documented_and_nothing_else(service: Service, done: Run):
@@ -115,9 +81,11 @@ def test_a_turn_that_runs_and_who_watches_it_are_seen(service: Service):
         assert seen.value("cody_hub_runs") == 1
         assert seen.value("cody_hub_ring_misses_total") >= 1
         assert seen.value("cody_streams_opened_total") == opened + 2
+        tasks = seen.value("cody_tasks")
     (run.dir / "go").touch()
     run.wait("completed")
     eventually(lambda: api(service).value("cody_hub_clients") == 0)
+    eventually(lambda: api(service).value("cody_tasks") <= tasks - 2)
     eventually(lambda: api(service).value("cody_streams_closed_total") == opened + 2)
 
 
@@ -146,7 +114,7 @@ def _routes(service: Service) -> set[str]:
 
 def test_a_worker_that_is_started_again_is_found_where_it_was(own_service: OwnService):
     with own_service(workers=2) as service:
-        addresses = targets(service)
+        addresses = targets(service.data_dir)
         assert set(addresses) == {"api", "worker-1", "worker-2"}
         assert len(set(addresses.values())) == 3
         for process in service.parts("worker"):
@@ -154,7 +122,7 @@ def test_a_worker_that_is_started_again_is_found_where_it_was(own_service: OwnSe
         for part in ("worker-1", "worker-2"):
             again = eventually(lambda address=addresses[part]: _scraped(address))
             assert again.kinds == documented("Workers", "Both")
-        assert targets(service) == addresses
+        assert targets(service.data_dir) == addresses
 
 
 def _scraped(address: str) -> Figures | None:
