@@ -41,7 +41,8 @@ class Kill:
 
     def strike(self, ground: Ground) -> None:
         found = [ground.service.part(self.part), *ground.service.parts(self.part)[1:]]
-        ground.killed_workers |= self.part == "worker"
+        if self.part == "worker":
+            ground.past.worker_dies(ground.redis.url)
         for process in found if self.every else [found[int(self._which * len(found))]]:
             with suppress(psutil.NoSuchProcess):  # it was just dying by itself, of another fault
                 process.kill()

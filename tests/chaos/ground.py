@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ import httpx
 import psutil
 
 from tests.chaos.disk import Disk, disk_at
+from tests.chaos.past import Past
 from tests.chaos.wire import Wire, wire_to
 from tests.parts import RedisServer
 from tests.postgres import PostgresServer, running_postgres
@@ -31,24 +32,14 @@ _SETTINGS = {
 
 @dataclass
 class Ground:
-    """The parts; `lost_data` and `killed_workers` is what may leave a `log_gap`, since `forget` was called."""
+    """The parts."""
 
     service: Service
     redis: RedisServer
     wire: Wire
     disk: Disk
     postgres: PostgresServer | None
-    lost_data: bool = False
-    killed_workers: bool = False
-
-    @property
-    def gap_is_allowed(self) -> bool:
-        """Whether Redis's data and a writer died."""
-        return self.lost_data and self.killed_workers
-
-    def forget(self) -> None:
-        """What comes from now on is another round."""
-        self.lost_data = self.killed_workers = False
+    past: Past = field(default_factory=Past)
 
     def processes(self) -> list[psutil.Process]:
         """The API and the workers that live now."""
@@ -57,7 +48,7 @@ class Ground:
     def lose_redis_data(self) -> None:
         """Remove the file of a Redis that is down."""
         shutil.rmtree(self.disk.path / "redis" / "appendonlydir", ignore_errors=True)
-        self.lost_data = True
+        self.past.data_is_lost()
 
     def is_up(self) -> bool:
         """Whether every part lives, and the API says that it is ready."""
