@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import takewhile
 
 _GRAIN = 1 / 60
 """Of the time, in which those that come due are served together: a wake-up each would cost more than what it is for."""
@@ -35,7 +36,8 @@ class Deadlines:
     def _ring(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        while self._times and next(iter(self._times.values())) <= now:
-            due, _ = self._times.popitem(last=False)
-            due()
+        ready = list(takewhile(lambda due: self._times[due] <= now, self._times))
+        for due in ready:
+            if self._times.pop(due, None) is not None:  # nobody stopped it since
+                due()
         self._set_timer()

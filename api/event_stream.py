@@ -1,12 +1,13 @@
 """A stream that is open: frames as they come, keepalives in silence, and its end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from litestar.types import Message, Receive, Send
 
+from api.at_once import run_at_once
 from api.problems import ProblemError
 from api.standing import PATIENCE_SECONDS, UNKNOWN, Wish, find_place_soon
 from api.state import Door
@@ -31,14 +32,14 @@ _HEADERS = [
 class EventStream:
     """One client's stream, as an answer.
 
-    Its connection's task does no more than wait for the client to go. What is to be sent is sent by a second task,
-    which is there only while something is: most streams are silent most of the time, and a client that reads slowly
-    holds up its own frames and nobody else's.
+    Its connection's task does no more than wait for the client to go. What is to be sent is sent at once by whoever
+    brings the news, and by a task only as long as the client reads slowly or the place has to be looked up: most
+    streams are silent most of the time, and a client that reads slowly holds up its own frames and nobody else's.
     """
 
     __slots__ = (
-        "_after", "_door", "_ended", "_first", "_follower", "_retry", "_send", "_sending", "_silent", "_stirred",
-        "_tasks", "_timed_out", "_wish",
+        "_after", "_connection", "_door", "_ended", "_failure", "_first", "_follower", "_retry", "_send", "_sending",
+        "_silent", "_stirred", "_timed_out", "_wish",
     )  # fmt: skip
 
     def __init__(self, wish: Wish, door: Door, after: int | None, first: bytes = b"") -> None:
@@ -49,24 +50,29 @@ class EventStream:
         self._first = first
         self._retry = RETRY
         self._follower: Follower | None = None
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
         self._stirred = self._silent = self._timed_out = self._ended = False
 
     async def __call__(self, receive: Receive, send: Send) -> None:
         """Send all of it; return when it has come to its end, or the client is gone."""
         self._send = send
+        self._connection = cast("asyncio.Task[None]", asyncio.current_task())
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        async with asyncio.TaskGroup() as self._tasks:
-            self._door.silence.start(self._fall_silent)
-            self._door.lifetime.start(self._time_out)
-            try:
-                if self._after is not None:
-                    self._follow(self._after)
-                self._stir()
-                while (await receive())["type"] != "http.disconnect":
-                    pass  # the end of the request
-            finally:
-                self._leave()
+        self._door.silence.start(self._fall_silent)
+        self._door.lifetime.start(self._time_out)
+        try:
+            if self._after is not None:
+                self._follow(self._after)
+            self._stir()
+            while (await receive())["type"] != "http.disconnect":
+                pass  # the end of the request
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+            raise self._failure from None
+        finally:
+            self._leave()
 
     def _follow(self, after: int) -> None:
         self._follower = self._door.hub.join(self._wish.run_id, after, self._stir)
@@ -84,7 +90,8 @@ class EventStream:
 
     def _fall_silent(self) -> None:
         self._silent = True
-        self._stir()
+        if self._sending is None and not self._ended:
+            self._begin(self._say(KEEPALIVE))  # there is nothing else, or it would be on its way
 
     def _time_out(self) -> None:
         self._timed_out = True
@@ -94,27 +101,40 @@ class EventStream:
         """There may be something to send."""
         self._stirred = True
         if self._sending is None and not self._ended:
-            self._sending = self._tasks.create_task(self._send_what_is_there())
+            self._begin(self._send_what_is_there())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._sending = run_at_once(work)
+        if self._sending is not None:
+            self._sending.add_done_callback(self._sent)
+
+    def _sent(self, sending: "asyncio.Future[None]") -> None:
+        """A failure is the connection's, which waits for its client."""
+        self._sending = None
+        if not sending.cancelled() and (error := sending.exception()) is not None:
+            self._failure = error
+            self._connection.cancel()
+        elif self._stirred:
+            self._stir()
 
     async def _send_what_is_there(self) -> None:
-        try:
-            if self._first:
-                await self._say(RETRY + self._first)
-                self._first = self._retry = b""
-            if self._follower is None:
-                await self._say_archived()
-            while self._stirred and not self._ended:
-                self._stirred = False
-                if self._door.hub.closed or self._timed_out:
-                    await self._finish()
-                elif self._follower is None:
-                    await self._find_place()
-                else:
-                    await self._go_on(self._follower)
-                if self._silent and not self._ended:
-                    await self._say(KEEPALIVE)
-        finally:
-            self._sending = None
+        if self._follower is None or not self._follower.is_live:
+            await asyncio.sleep(0)  # as a task: what is looked up has a time to be there
+        if self._first:
+            await self._say(RETRY + self._first)
+            self._first = self._retry = b""
+        if self._follower is None:
+            await self._say_archived()
+        while self._stirred and not self._ended:
+            self._stirred = False
+            if self._door.hub.closed or self._timed_out:
+                await self._finish()
+            elif self._follower is None:
+                await self._find_place()
+            else:
+                await self._go_on(self._follower)
+            if self._silent and not self._ended:
+                await self._say(KEEPALIVE)
 
     async def _go_on(self, follower: Follower) -> None:
         """The next chunk, if there is one; a Redis that is away is asked again a little later."""

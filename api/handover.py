@@ -48,12 +48,13 @@ class Handover:
         if scope["type"] != "http" or not _STREAM.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
+        given: dict[str, Any] = {**scope, "state": {**scope["state"]}}
         async with self._opening:
-            given = {*scope, "path_template"}
             await self._app(scope, receive, send)
-        for name in scope.keys() - given:
-            del cast("dict[str, Any]", scope)[name]  # what Litestar knows of the request; the server keeps the scope
-        answer: Answer | None = scope["state"].pop(_KEY, None)
+        answer: Answer | None = scope["state"].get(_KEY)
+        given["path_template"] = scope.get("path_template")
+        scope.clear()  # what Litestar knows of the request; the server keeps the scope
+        cast("dict[str, Any]", scope).update(given)
         del given
         if answer is not None:
             await answer(receive, send)

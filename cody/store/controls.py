@@ -32,11 +32,14 @@ class Control:
 
 
 _PENDING = select(controls).where(controls.c.run_id.in_(bindparam("runs", expanding=True))).order_by(controls.c.id)
+_OVERDUE = select(controls.c.run_id).where(controls.c.requested_at < bindparam("before")).distinct()
 
 
 def pending(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Control]]:
     """The pending controls of these runs, in order."""
     found: dict[str, list[Control]] = {}
+    if not run_ids:
+        return found
     for row in connection.execute(_PENDING, {"runs": run_ids}).mappings():
         found.setdefault(row["run_id"], []).append(Control(**row))
     return found
@@ -83,5 +86,7 @@ class ControlStore:
 
     async def overdue(self, older_than: int) -> dict[str, list[Control]]:
         """By run, the controls that have been waiting since before `older_than` (and those behind them)."""
-        query = select(controls.c.run_id).where(controls.c.requested_at < older_than).distinct()
-        return await self._db.read(lambda connection: pending(connection, list(connection.execute(query).scalars())))
+        before = {"before": older_than}
+        return await self._db.read(
+            lambda connection: pending(connection, list(connection.execute(_OVERDUE, before).scalars()))
+        )
