@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
+from redis.asyncio import Redis
+
 from cody.contract.cursor import START, Cursor
-from cody.stream.connection import BLOCK_MS, AsyncRedis, RedisGone
+from cody.stream.connection import BLOCK_MS, RedisGone
 from cody.stream.entry import Entry
 from cody.stream.follower import READ_COUNT
 from cody.stream.log import Log
 from cody.stream.ring import HEARD_SECONDS, RING_BYTES, Ring
 from cody.stream.rings import Rings
+from cody.stream.tail import Tail
 
 _PAUSE_SECONDS = 0.25
 
@@ -18,14 +21,13 @@ _PAUSE_SECONDS = 0.25
 class Hub(Rings):
     """Follows the logs of all runs that somebody watches, over one connection; `run` is its task."""
 
-    def __init__(self, log: Log, blocking: AsyncRedis, *, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, log: Log, blocking: Redis, *, ring_bytes: int = RING_BYTES) -> None:
         super().__init__(log, ring_bytes)
-        self._blocking = Log(blocking)
-        self._connection: int | None = None
+        self._tail = Tail(blocking)
 
     async def aclose(self) -> None:
         """Close the connection that it reads by."""
-        await self._blocking.redis.aclose()
+        await self._tail.aclose()
 
     async def run(self) -> None:
         """Read until cancelled; while Redis is away, try again."""
@@ -44,7 +46,7 @@ class Hub(Rings):
                 await self._find_ends()
                 await self._read_once()
             except RedisGone:
-                self._connection, told = None, False
+                told = False
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _tell_what_was_seen(self) -> None:
@@ -63,8 +65,6 @@ class Hub(Rings):
                 ring.wake()
 
     async def _read_once(self) -> None:
-        if self._connection is None:
-            self._connection = await self._blocking.client_id()
         known = {run_id: ring for run_id, ring in self._rings.items() if ring.base is not None}
         places = {run_id: ring.last for run_id, ring in known.items() if not ring.is_heard}
         patience = BLOCK_MS / 1000 if len(places) == len(known) else HEARD_SECONDS
@@ -73,7 +73,7 @@ class Hub(Rings):
                 async with asyncio.timeout(patience if known else None):
                     await self._new.wait()
             return
-        for run_id, entries in (await self._blocking.read(places, READ_COUNT, round(patience * 1000))).items():
+        for run_id, entries in (await self._tail.read(places, READ_COUNT, round(patience * 1000))).items():
             if entries and run_id in self._rings:
                 self._extend(self._rings[run_id], places[run_id], entries)
 
@@ -87,8 +87,8 @@ class Hub(Rings):
         while True:
             await self._new.wait()
             try:
-                if self._connection is not None:
-                    await self.log.unblock(self._connection)
+                if self._tail.client_id is not None:
+                    await self.log.unblock(self._tail.client_id)
             except RedisGone:
-                self._connection = None
+                await asyncio.sleep(_PAUSE_SECONDS)
             await asyncio.sleep(0.002)

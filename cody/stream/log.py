@@ -9,7 +9,6 @@ from typing import Any, Literal, cast, get_args
 
 from redis.exceptions import NoScriptError
 
-from cody.contract.cursor import Cursor
 from cody.metrics import appended, expect_outcomes
 from cody.stream.connection import AsyncRedis, nodes
 from cody.stream.entry import Entry
@@ -95,10 +94,6 @@ class Log:
         for node in await nodes(self.redis):  # each of a cluster
             await self._any.set(f"{HEALTH_KEY}{node.tag}", 1, ex=HEALTH_SECONDS)
 
-    async def client_id(self) -> int:
-        """Redis's number of this connection, for `unblock`; only where there is just one."""
-        return cast("int", await self._any.client_id())
-
     async def unblock(self, client_id: int) -> None:
         """Let a blocking read of another connection return at once."""
         await self._any.client_unblock(client_id)
@@ -172,14 +167,6 @@ class Log:
     async def last(self, run_id: str) -> Entry | None:
         """The newest entry."""
         return next(iter(_entries(await self.redis.xrevrange(log_key(run_id), count=1))), None)
-
-    async def read(self, cursors: dict[str, Cursor], count: int, block_ms: int) -> dict[str, list[Entry]]:
-        """New entries of many runs at once, by run id; waits up to `block_ms` for the first one."""
-        streams: dict[Any, Any] = {log_key(run_id): str(cursor) for run_id, cursor in cursors.items()}
-        reply = cast("Any", await self.redis.xread(streams, count=count, block=block_ms))
-        runs = {log_key(run_id).encode(): run_id for run_id in cursors}
-        found = cast("dict[bytes, Any]", dict(reply or ()))  # a map in RESP3, pairs in RESP2, null where nothing came
-        return {runs[key]: _entries(entries) for key, entries in found.items()}
 
 
 def _lines(parts: Sequence[bytes]) -> bytes:

@@ -105,7 +105,7 @@ async def test_news_stay_quick_after_the_idle_hub_lost(redis_server: RedisServer
             async with redis_server.killed():
                 pass
         else:
-            await log.redis.client_kill_filter(_id=str(hub._connection))
+            await log.redis.client_kill_filter(_id=str(hub._tail.client_id))
         with hub.follow(quiet, 0):
             await settled(hub, quiet)
             await assert_quick(hub, log, busy)
