@@ -1,4 +1,4 @@
-"""Starts agents' processes for a worker: one helper process (see `keeper`), started when needed, again if it died."""
+"""Starts agents' processes for a worker: keepers (see `keeper`), one to each agent, and then to the next."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,8 @@ PROGRAM = "import sys; sys.path.append(sys.argv[2]); from cody.agents.keeper.doo
 """The path is appended, so that nothing in it can stand before the standard library."""
 BUSY_SECONDS = 0.002
 TRIES = 2
+IDLE = 8
+"""Keepers that may wait for an agent; one always does, so that hardly an agent waits for a fork."""
 
 
 class Helper:
@@ -45,11 +47,21 @@ class Helper:
         """Whether it can be asked."""
         return self.process.poll() is None
 
-    async def send(self, fds: Sequence[int]) -> None:
-        """Ask for a keeper; raises BrokenPipeError or ConnectionResetError if the helper is gone."""
+    async def keeper(self) -> socket.socket:
+        """The line to a new keeper; raises BrokenPipeError or ConnectionResetError if the helper is gone."""
+        ours, line = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with line:
+            try:
+                await self._send(line)
+            except BaseException:
+                ours.close()
+                raise
+        return ours
+
+    async def _send(self, line: socket.socket) -> None:
         while True:
             try:
-                socket.send_fds(self.door, [b"+"], list(fds))
+                socket.send_fds(self.door, [b"+"], [line.fileno()])
             except BlockingIOError:
                 await asyncio.sleep(BUSY_SECONDS)
             else:
@@ -62,14 +74,35 @@ class Keepers:
     def __init__(self) -> None:
         self._helper: Helper | None = None
         self._agents: WeakSet[AgentProcess] = WeakSet()
+        self._idle: list[socket.socket] = []
+        """The lines to keepers that have no agent."""
 
     def start(self) -> Helper:
-        """Start the helper if there is none; a worker does so early, so that its first agent need not wait for it."""
+        """Start the helper if there is none; keepers whose helper died are let go, as nobody would heal their death."""
         if self._helper is None or not self._helper.alive:
+            self._let_idle_go()
             if self._helper:
                 self._helper.door.close()
             self._helper = Helper()
         return self._helper
+
+    async def stand_by(self) -> None:
+        """Have a keeper waiting; a worker does so early, so that not even its first agent need wait for one."""
+        if not self._idle:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the next agent sees to another helper
+                self._give_back(await self.start().keeper())
+
+    def _give_back(self, line: socket.socket) -> None:
+        """Of a keeper whose agent is gone."""
+        if len(self._idle) < IDLE and self._helper is not None:
+            self._idle.append(line)
+        else:
+            line.close()
+
+    def _let_idle_go(self) -> None:
+        for line in self._idle:
+            line.close()
+        self._idle.clear()
 
     async def spawn(
         self,
@@ -94,12 +127,14 @@ class Keepers:
             process = await self._ask(helper, json.dumps(spec).encode(), stdin, hold_stdin, env, grace_seconds)
             if process:
                 return process
+            self._let_idle_go()  # whatever ended one of them
         raise SpawnError(errno.EAGAIN, "keeper", argv[0])
 
     async def close(self) -> None:
         """End what is still running (without waiting for its grace) and let the helper go."""
         for agent in list(self._agents):
             agent.close()
+        self._let_idle_go()
         helper, self._helper = self._helper, None
         if helper:
             helper.door.close()
@@ -115,12 +150,16 @@ class Keepers:
         env: Mapping[str, str],
         grace_seconds: float,
     ) -> AgentProcess | None:
-        """One try: the process, or None if the helper died of it. Raises SpawnError for what is the agent's fault."""
+        """One try: the process, or None if its keeper or the helper died. Raises SpawnError for what is the agent's
+        fault.
+        """
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
-            ours, line = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            control = Control(ours, grace_seconds)
+            try:
+                line = self._idle.pop() if self._idle else await helper.keeper()
+            except (BrokenPipeError, ConnectionResetError):
+                return None
+            control = Control(line, grace_seconds)
             undo.callback(control.close)
-            theirs.callback(line.close)
             ends = [os.pipe() for _ in range(3)]
             for fd in (ends[0][0], ends[1][1], ends[2][1]):
                 theirs.callback(os.close, fd)
@@ -129,18 +168,17 @@ class Keepers:
                 undo.callback(stream.close)
             paper = _paper(spec)
             theirs.callback(os.close, paper)
-            try:
-                await helper.send([line.fileno(), paper, ends[0][0], ends[1][1], ends[2][1]])
-            except (BrokenPipeError, ConnectionResetError):
+            if not control.hand_over([paper, ends[0][0], ends[1][1], ends[2][1]]):
                 return None
-            theirs.close()  # so that the keeper's death, and the agent's, can be seen from here
+            theirs.close()  # so that the agent's end of them can be seen from here
             word = await control.started
             if word is None:
                 return None
             if "pid" not in word:
                 raise SpawnError(word["failed"], word["at"], json.loads(spec)["argv"][0])
+            await self.stand_by()
             undo.pop_all()
-            process = AgentProcess(word["pid"], control, streams, env)
+            process = AgentProcess(word["pid"], control, streams, env, self._give_back)
             self._agents.add(process)
             return process
 

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,9 +43,15 @@ class AgentProcess:
     """A running agent. `stdout` and `stderr` are read by whoever wants them; `close` when done with them."""
 
     def __init__(
-        self, pid: int, control: "Control", streams: tuple[Input, Output, Output], marks: Mapping[str, str]
+        self,
+        pid: int,
+        control: "Control",
+        streams: tuple[Input, Output, Output],
+        marks: Mapping[str, str],
+        give_back: Callable[[socket.socket], None],
     ) -> None:
         self.pid = pid
+        self._give_back = give_back
         self._stdin, self.stdout, self.stderr = streams
         self._control = control
         self._marks = marks
@@ -87,10 +93,12 @@ class AgentProcess:
         self._stdin.close()
 
     def close(self) -> None:
-        """Let go of the descriptors; if the agent is still there, its keeper now ends it."""
-        self._quiet.cancel()
-        for each in (self._stdin, self.stdout, self.stderr, self._control):
+        """Let go of the descriptors; if the agent is still there, its keeper now ends it, else it may keep another."""
+        for each in (self._stdin, self.stdout, self.stderr):
             each.close()
+        if (line := self._control.release()) is not None:
+            self._give_back(line)
+        self._quiet.cancel()
 
     async def _until_quiet(self) -> Quiet:
         word = await self._control.quieted
@@ -122,7 +130,7 @@ def _joined(first: Quiet, then: Quiet) -> Quiet:
 
 
 class Control:
-    """The line to a keeper: what it says becomes futures, and losing it resolves those that are open with None."""
+    """The line to an agent's keeper: what it says becomes futures, and losing it resolves the open ones with None."""
 
     def __init__(self, line: socket.socket, grace_seconds: float) -> None:
         line.setblocking(False)
@@ -134,6 +142,14 @@ class Control:
         self.exited: asyncio.Future[Exit] = self._loop.create_future()
         self.quieted: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
         self._loop.add_reader(line.fileno(), self._hear)
+
+    def hand_over(self, fds: Sequence[int]) -> bool:
+        """Give the keeper its agent: SPEC, STDIN, STDOUT, STDERR; False if the keeper is gone."""
+        try:
+            socket.send_fds(self._line, [b"+"], list(fds))
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
 
     def say(self, order: Mapping[str, Any]) -> None:
         """Give an order; a keeper that is gone needs none."""
@@ -148,6 +164,17 @@ class Control:
             self._loop.remove_reader(self._line.fileno())
             self._line.close()
         self._lost()
+
+    def release(self) -> socket.socket | None:
+        """Have nothing more to do with the line: it is given to whoever has the keeper's next agent, where the keeper
+        has said that nothing is left of this one, else closed.
+        """
+        word = self.quieted.result() if self.quieted.done() else None
+        if self._line.fileno() < 0 or word is None or word["survivors"]:
+            self.close()
+            return None
+        self._loop.remove_reader(self._line.fileno())
+        return socket.socket(fileno=self._line.detach())
 
     def _hear(self) -> None:
         try:

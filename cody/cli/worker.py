@@ -84,6 +84,7 @@ async def _work(settings: Settings) -> None:
             beside = [tasks.create_task(loop) for loop in loops]
             workers = make_workers(client, settings, store, log, hub, keepers)
             spare_the_collector()
+            await keepers.stand_by()
             running = [tasks.create_task(worker.run()) for worker in workers]
             await stopping.wait()
             await asyncio.gather(*(worker.shutdown() for worker in workers))

@@ -11,18 +11,42 @@ import sys
 from cody.agents.keeper.kept import Keeper
 from cody.agents.keeper.tree import LINUX, become_subreaper, descendants, drain, send, wakeup
 
-DESCRIPTORS = 5
-"""What comes with a request: CONTROL, SPEC, STDIN, STDOUT, STDERR."""
+JOB = 4
+"""What comes with an agent to keep: SPEC, STDIN, STDOUT, STDERR."""
+ORDERS = 65536
 
 
-def keep(fds: list[int]) -> None:
-    """A forked keeper's whole life."""
+def keep(line: int) -> None:
+    """A forked keeper's whole life: one agent after the other, each when nothing is left of the one before."""
     signal.set_wakeup_fd(-1)
     waker = wakeup()
     become_subreaper()
-    with os.fdopen(fds[1], "rb") as file:
-        spec = json.loads(file.read())
-    Keeper(socket.socket(fileno=fds[0]), spec).run(fds[2:], waker)
+    control = socket.socket(fileno=line)
+    while fds := next_job(control):
+        with os.fdopen(fds[0], "rb") as file:
+            spec = json.loads(file.read())
+        if not Keeper(control, spec).run(fds[1:], waker):
+            return
+
+
+def next_job(control: socket.socket) -> list[int]:
+    """The descriptors of the next agent; none if the worker is gone, or the kernel dropped some of them."""
+    while True:
+        try:
+            data, fds = receive(control, ORDERS, JOB)
+        except ConnectionResetError:
+            return []
+        if fds or not data:
+            return fds if len(fds) == JOB else []
+        # No more than an order that came too late for the agent before.
+
+
+def receive(line: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """Bytes and descriptors, which no agent is to inherit."""
+    data, fds, _, _ = socket.recv_fds(line, size, most)
+    for fd in fds:
+        os.set_inheritable(fd, False)  # recv_fds passes no flags on (CPython 3.11), so no MSG_CMSG_CLOEXEC
+    return data, fds
 
 
 def serve(door: socket.socket) -> None:
@@ -37,37 +61,27 @@ def serve(door: socket.socket) -> None:
             drain(waker)
             adopt(keepers)
         if door.fileno() in ready:
-            data, fds, _, _ = socket.recv_fds(door, 1, DESCRIPTORS)
-            for fd in fds:
-                os.set_inheritable(fd, False)  # recv_fds passes no flags on (CPython 3.11), so no MSG_CMSG_CLOEXEC
+            data, fds = receive(door, 1, 1)
             if not data:
                 watched.remove(door.fileno())
-            elif len(fds) == DESCRIPTORS:
-                keepers.add(fork_keeper(door, waker, fds))
-            else:  # out of descriptors: the kernel dropped some, and closing the rest tells the worker
-                close(fds)
+            for line in fds:  # none if we are out of descriptors: the kernel dropped it, and so tells the worker
+                keepers.add(fork_keeper(door, waker, line))
 
 
-def fork_keeper(door: socket.socket, waker: int, fds: list[int]) -> int:
-    """The new keeper's pid. If the machine cannot fork, closing the descriptors tells the worker."""
+def fork_keeper(door: socket.socket, waker: int, line: int) -> int:
+    """The new keeper's pid. If the machine cannot fork, the worker is told."""
     try:
         pid = os.fork()
     except OSError as error:
-        os.write(fds[0], json.dumps({"failed": error.errno, "at": "fork"}).encode() + b"\n")
+        os.write(line, json.dumps({"failed": error.errno, "at": "fork"}).encode() + b"\n")
         pid = -1
     if pid == 0:
         door.close()
         os.close(waker)
-        keep(fds)
+        keep(line)
         os._exit(0)
-    close(fds)
+    os.close(line)  # the keepers to come would inherit it
     return pid
-
-
-def close(fds: list[int]) -> None:
-    """Keep nothing of an agent's here: the keepers to come would inherit it."""
-    for fd in fds:
-        os.close(fd)
 
 
 def adopt(keepers: set[int]) -> None:

@@ -42,13 +42,13 @@ class Keeper:
         except (BrokenPipeError, ConnectionResetError):
             self.worker_gone = True
 
-    def run(self, stdio: list[int], waker: int) -> None:
-        """From the agent's start to the last word about it."""
+    def run(self, stdio: list[int], waker: int) -> bool:
+        """From the agent's start to the last word about it; whether there can be another agent after it."""
         try:
             self.main = start(self.spec, stdio)
         except StartError as failure:
             self.say({"failed": failure.number, "at": failure.at})
-            return
+            return False
         for fd in stdio:
             os.close(fd)  # else the pipes would never end
         self.say({"pid": self.main})
@@ -66,6 +66,7 @@ class Keeper:
         left = descendants(os.getpid()) if LINUX and not self.childless else []
         gone = sorted((self.reaped | self.signalled) - set(left))[:MAX_REAPED]
         self.say({"quiet": {"signals": self.signals, "reaped": gone, "survivors": left}})
+        return not left and not self.worker_gone
 
     def reap(self) -> None:
         """Collect every child that has ended; the agent's own end is told at once."""

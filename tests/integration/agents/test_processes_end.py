@@ -132,6 +132,50 @@ async def test_the_death_of_helper_and_keeper_is_healed_by_the_marks(bench: Benc
     assert (await bench.sh("true")).error is None  # a new helper was started
 
 
+async def test_a_keeper_has_one_agent_after_the_other(keepers: Keepers, tmp_path: Path) -> None:
+    one = await keepers.spawn(["cat"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, hold_stdin=True)
+    keeper = psutil.Process(one.pid).ppid()
+    other = await keepers.spawn(["cat"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, hold_stdin=True)
+    assert psutil.Process(other.pid).ppid() != keeper
+
+    await one.end(1.0)
+    await one.end(1.0)  # an order that comes too late is nothing to the next agent
+    one.close()
+    next_one = await keepers.spawn(["sleep", "1000"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
+    assert psutil.Process(next_one.pid).ppid() == keeper
+    assert psutil.Process(next_one.pid).num_fds() == 3  # nothing of another agent's
+    assert (await next_one.end(1.0)).reaped == (next_one.pid,)
+    assert (await other.end(1.0)).reaped == (other.pid,)
+    for process in (other, next_one):
+        process.close()
+
+
+async def test_the_death_of_keepers_without_an_agent_is_nothing_to_the_next(keepers: Keepers, tmp_path: Path) -> None:
+    one = await keepers.spawn(["true"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
+    await one.quiet()
+    one.close()
+    (helper,) = psutil.Process().children()
+    idle = helper.children()
+    assert idle
+    for keeper in idle:
+        keeper.kill()
+    await until(lambda: not any(alive(keeper.pid) for keeper in idle))
+    again = await keepers.spawn(["true"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
+    assert (await again.wait()).code == 0
+    again.close()
+
+
+async def test_keepers_without_an_agent_end_with_the_worker(tmp_path: Path) -> None:
+    keepers = Keepers()
+    one = await keepers.spawn(["true"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
+    await one.quiet()
+    one.close()
+    (helper,) = psutil.Process().children()
+    there = [helper, *helper.children()]
+    await keepers.close()
+    await until(lambda: not any(alive(each.pid) for each in there))
+
+
 async def test_a_sweep_ends_older_attempts_and_spares_the_own_one(keepers: Keepers, tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "CODY_RUN_ID": f"run_sweep_{os.getpid()}", "CODY_WORKER": worker_marker()}
     started = []
