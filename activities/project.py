@@ -34,6 +34,8 @@ _LONGEST_REST_SECONDS: Final = 5.0
 PLACE_EVENTS: Final = 1000
 """Events after which the place alone is saved, where they change nothing in the documents: of a live run only what is
 projected is archived, and a flood of telemetry would stay in Redis, and in its writer, for as long as its turn."""
+BREATH_SECONDS: Final = 0.05
+"""After which a projector saves for the first time: a turn that is over by then is saved once."""
 BEAT_SECONDS: Final = 2.0
 _SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
     "turn_started", "response_start", "item_done", "item_error", "item_cancelled", "response_done", "response_error",
@@ -66,14 +68,15 @@ class ProjectActivity:
                 raise ApplicationError(str(error), type=INTERNAL, non_retryable=True) from error
 
     async def project(
-        self, task: t.ProjectTask, run: RunRow, check: Callable[[], None] = lambda: None
+        self, task: t.ProjectTask, run: RunRow, check: Callable[[], None] = lambda: None, *, first: bool = False
     ) -> t.ProjectReport:
         """As `project_turn`, for whoever is an activity already. `run` is as it was when the projector began; what
-        `check` raises between two looks at the log ends it.
+        `check` raises between two looks at the log ends it. `first`: nobody has projected anything of the turn, so
+        there is nothing to load, and the run's figures are what they were and what the turn adds.
 
         Raises PoisonEvent and Trimmed, DatabaseGone.
         """
-        saved = await self._store.responses.load(response_id_of(task.run_id, task.turn))
+        saved = None if first else await self._store.responses.load(response_id_of(task.run_id, task.turn))
         folder = Folder(task.turn, *saved) if saved else Folder(task.turn)
         known = (run.row["current_turn"], run.row["attempt"]) == (task.turn, folder.attempt)
         turn = _Turn(self._store, task, folder, run.row["pid"] if known else None)
@@ -85,8 +88,11 @@ class ProjectActivity:
                 check()
                 turn.fold(await _take(follower, turn.patience))
                 await turn.save_if_due()
-        run = await self._run(task)
-        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=run.row["tokens"], attempt=ended)
+        if first:
+            tokens = run.row["tokens"] + turn.folder.checkpoint().tally.total.total_tokens
+        else:
+            tokens = (await self._run(task)).row["tokens"]
+        return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=tokens, attempt=ended)
 
     async def _run(self, task: t.ProjectTask) -> RunRow:
         run = await self._store.runs.get(task.run_id, unconfirmed=True)
@@ -108,7 +114,7 @@ class _Turn:
         self._passed = 0
         """Entries since the last save, also those that the fold has no use for."""
         self._urgent = False
-        self._due_at = 0.0
+        self._breath_until = self._due_at = time.monotonic() + BREATH_SECONDS
 
     @property
     def over(self) -> int | None:
@@ -149,7 +155,7 @@ class _Turn:
 
     async def save_if_due(self) -> None:
         began = time.monotonic()
-        due = self._urgent or began >= self._due_at
+        due = self.over is not None or began >= self._due_at or (self._urgent and began >= self._breath_until)
         if not self._has_news or not due or (header := self.folder.header()) is None:
             return
         projection = Projection(

@@ -27,10 +27,12 @@ class AttemptProjector:
     async def run(self) -> t.ProjectReport | None:
         """From the attempt's first word to its end; None if the log cannot be read, which `project_turn` will tell."""
         await self._attempt.begun.wait()
+        first = self._attempt.number == 1  # its number was claimed, so that there was none like it before
         while True:
             try:
-                return await self._project.project(self._task, self._attempt.row)
+                return await self._project.project(self._task, self._attempt.row, first=first)
             except DatabaseGone:
+                first = False
                 await asyncio.sleep(SAVE_SECONDS)  # it goes on from what is saved
             except (PoisonEvent, Trimmed):
                 return None

@@ -1,11 +1,11 @@
 """The `command` agent: any command; it reads the prompt on stdin, and what it prints is the turn."""
 
 import asyncio
-import shutil
+import os
 import signal
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cody.agents.base import Job, Quiet, Result, Sink, begin
@@ -42,7 +42,7 @@ class CommandAgent:
             begin(job, sink)
             return Result(Quiet(now_ms()), stopped=True)
         with _prompt_file(job) as path:
-            env = {**job.env, PROMPT_FILE: str(path)}
+            env = {**job.env, PROMPT_FILE: path}
             try:
                 process = await self._keepers.spawn(
                     spec.command,
@@ -131,13 +131,13 @@ def _signal_name(number: int) -> str:
 
 
 @contextmanager
-def _prompt_file(job: Job) -> Generator[Path]:
+def _prompt_file(job: Job) -> Generator[str]:
     """The prompt in a file that only this user can read, gone with the attempt."""
-    place = Path(tempfile.mkdtemp(prefix="cody-prompt-"))
+    file, path = tempfile.mkstemp(prefix="cody-prompt-", suffix=".txt")
     try:
-        path = place / "prompt.txt"
-        path.touch(mode=0o600)
-        path.write_text(job.prompt, encoding="utf-8", newline="")
+        with os.fdopen(file, "w", encoding="utf-8", newline="") as prompt:
+            prompt.write(job.prompt)
         yield path
     finally:
-        shutil.rmtree(place, ignore_errors=True)  # the agent may have removed it itself
+        with suppress(OSError):  # the agent may have removed it itself, or put something else in its place
+            Path(path).unlink()
