@@ -32,7 +32,7 @@ async def test_the_prompt_is_also_in_a_private_file_that_goes_with_the_attempt(b
     mode, path, *_ = bench.heard.text().splitlines()
     assert bench.heard.text().endswith("ä\r\nb")
     assert stat.S_IMODE(int(mode, 8)) == 0o600
-    assert not Path(path).parent.exists()
+    assert not Path(path).exists()
 
 
 async def test_the_marks_are_in_the_environment(bench: Bench) -> None:

@@ -150,11 +150,20 @@ async def test_a_keeper_has_one_agent_after_the_other(keepers: Keepers, tmp_path
         process.close()
 
 
-async def test_the_death_of_keepers_without_an_agent_is_nothing_to_the_next(keepers: Keepers, tmp_path: Path) -> None:
-    one = await keepers.spawn(["true"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
-    await one.quiet()
+async def _helper(keepers: Keepers, tmp_path: Path) -> psutil.Process:
+    """What starts the keepers, which have no agent any more."""
+    one = await keepers.spawn(["cat"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, hold_stdin=True)
+    keeper = psutil.Process(one.pid).parent()
+    assert keeper is not None
+    helper = keeper.parent()
+    assert helper is not None
+    await one.end(1.0)
     one.close()
-    (helper,) = psutil.Process().children()
+    return helper
+
+
+async def test_the_death_of_keepers_without_an_agent_is_nothing_to_the_next(keepers: Keepers, tmp_path: Path) -> None:
+    helper = await _helper(keepers, tmp_path)
     idle = helper.children()
     assert idle
     for keeper in idle:
@@ -167,10 +176,7 @@ async def test_the_death_of_keepers_without_an_agent_is_nothing_to_the_next(keep
 
 async def test_keepers_without_an_agent_end_with_the_worker(tmp_path: Path) -> None:
     keepers = Keepers()
-    one = await keepers.spawn(["true"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
-    await one.quiet()
-    one.close()
-    (helper,) = psutil.Process().children()
+    helper = await _helper(keepers, tmp_path)
     there = [helper, *helper.children()]
     await keepers.close()
     await until(lambda: not any(alive(each.pid) for each in there))
