@@ -7,7 +7,7 @@ brings what it holds of it, the store tells the rest, and the log goes on above 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -17,6 +17,7 @@ from cody.archive.packing import unpack
 from cody.archive.whole import WholeLog, store_of_log
 from cody.metrics import HEALS
 from cody.store import FIRST_LEASE, DatabaseGone, Known, Store
+from cody.stream.books import place_of
 from cody.stream.connection import AsyncRedis, RedisGone
 from cody.stream.entry import Entry
 from cody.stream.log import Appended, Fence, Log
@@ -69,7 +70,11 @@ class HealingLog(WholeLog):
             # The first words, said again after attempts have written: an empty Redis would take them for a new log's.
             await self.heal(run_id)
         while True:
-            done = await super().append(run_id, epoch, first, events, whole=whole)
+            try:
+                done = await super().append(run_id, epoch, first, events, whole=whole)
+            except BaseException:  # a cancellation too: whoever does not wait for the answer does not know
+                self.holdings.doubt(run_id, epoch, (event for _, event in events))
+                raise
             if done.outcome == "unsure":
                 await self.heal(run_id)
             elif done.outcome == "lease":
@@ -79,9 +84,22 @@ class HealingLog(WholeLog):
         if done.outcome == "ok":
             appended = await self._appended(run_id, done, events)
             self.holdings.hold(run_id, appended)
+            self.holdings.settle(run_id, epoch, [entry.event for entry in appended])
             if self.tell is not None:
                 self.tell(run_id, appended)
+        else:
+            await self.look_again(run_id)
         return done
+
+    async def look_again(self, run_id: str) -> None:
+        """Hold what was appended here although the answer was lost, by what the log says."""
+        for epoch, events in self.holdings.doubts(run_id).items():
+            books = await super().fence(run_id)
+            held = {entry.seq for entry in self.holdings.of(run_id)[0]}
+            found = await self._found(run_id, epoch, books.seq, events)
+            self.holdings.hold(run_id, [entry for entry in found if entry.seq not in held])
+            if await self.is_sound(run_id):  # or it is not said that what is missing was not appended
+                self.holdings.settle(run_id, epoch, events)
 
     async def seal(self, run_id: str, epoch: int) -> bool:
         """As `Log.seal`, and for good."""
@@ -198,15 +216,20 @@ class HealingLog(WholeLog):
             Entry(done.seq - done.count + place, done.epoch, type_, event)
             for place, (type_, event) in enumerate(events[new:], 1)
         ]
-        return [*await self._found(run_id, done, {event for _, event in events[:new]}), *fresh] if new else fresh
+        if not new:
+            return fresh
+        epoch = place_of(events[0][1])[0]
+        return [*await self._found(run_id, epoch, done.seq, {event for _, event in events[:new]}), *fresh]
 
-    async def _found(self, run_id: str, done: Appended, events: set[bytes]) -> list[Entry]:
-        """Those that were there already, as the reply that told of them was lost; or another worker mended them in."""
-        seq = self.holdings.last(run_id) or max(0, done.seq - _LOOK_BACK)
+    async def _found(self, run_id: str, epoch: int, seq: int, events: Collection[bytes]) -> list[Entry]:
+        """Those of a writer that the log, which is at `seq`, has: the reply that told of them was lost, or another
+        worker mended them in.
+        """
+        at = self.holdings.last(run_id, epoch) or max(0, seq - _LOOK_BACK)
         found: list[Entry] = []
-        while len(found) < len(events) and (entries := await Log.after(self, run_id, seq)):
+        while len(found) < len(events) and (entries := await Log.after(self, run_id, at)):
             found += [entry for entry in entries if entry.event in events]
-            seq = entries[-1].seq
+            at = entries[-1].seq
         return found
 
 
@@ -230,6 +253,8 @@ class Healer:
     async def round(self) -> None:
         """Look whether each node of Redis is what it was; where not, at every log that it should have."""
         await self._let_go()
+        for run_id in self._log.holdings.doubtful:
+            await self._log.look_again(run_id)
         here = await self._log.incarnations()
         other = {node: said for node, said in here.items() if self._seen.get(node) != said}
         if not other:
