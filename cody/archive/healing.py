@@ -5,6 +5,7 @@ brings what it holds of it, the store tells the rest, and the log goes on above 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -253,8 +254,7 @@ class Healer:
     async def round(self) -> None:
         """Look whether each node of Redis is what it was; where not, at every log that it should have."""
         await self._let_go()
-        for run_id in self._log.holdings.doubtful:
-            await self._log.look_again(run_id)
+        await asyncio.gather(*map(self._look_again, self._log.holdings.doubtful))
         here = await self._log.incarnations()
         other = {node: said for node, said in here.items() if self._seen.get(node) != said}
         if not other:
@@ -273,6 +273,10 @@ class Healer:
                 if (node := self._log.node_of(run_id)) in other:
                     tasks.create_task(heal(run_id, node))
         self._seen |= other
+
+    async def _look_again(self, run_id: str) -> None:
+        with contextlib.suppress(*RedisGone):  # the node that has this log is away, and others are not
+            await self._log.look_again(run_id)
 
     async def _let_go(self) -> None:
         for run_id, (archived, over) in (await self._store.archived(self._log.holdings.runs)).items():
