@@ -2,7 +2,7 @@
 
 import random
 import signal
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Literal, Protocol
 
 import psutil
@@ -41,11 +41,11 @@ class Kill:
 
     def strike(self, ground: Ground) -> None:
         found = [ground.service.part(self.part), *ground.service.parts(self.part)[1:]]
-        if self.part == "worker":
-            ground.past.worker_dies(ground.redis.url)
-        for process in found if self.every else [found[int(self._which * len(found))]]:
-            with suppress(psutil.NoSuchProcess):  # it was just dying by itself, of another fault
-                process.kill()
+        told = ground.past.worker_dies(ground.redis.url) if self.part == "worker" else nullcontext()
+        with told:
+            for process in found if self.every else [found[int(self._which * len(found))]]:
+                with suppress(psutil.NoSuchProcess):  # it was just dying by itself, of another fault
+                    process.kill()
 
     def relent(self, ground: Ground) -> None:
         """`cody dev` does."""

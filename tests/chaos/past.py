@@ -1,7 +1,8 @@
 """What was lost when: whether a run's log may have a gap."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import redis
@@ -14,7 +15,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Death:
-    """A worker was killed; the logs of these runs were whole in Redis just before."""
+    """A worker was killed before `at`; the logs of these runs were whole in Redis until then."""
 
     at: float
     whole: Collection[str]
@@ -31,9 +32,12 @@ class Past:
         """Redis is down, and its file is gone."""
         self.losses.append(time.time())
 
-    def worker_dies(self, redis_url: str) -> None:
-        """To be said before it is killed."""
-        self.deaths.append(Death(time.time(), _whole_logs(redis_url)))
+    @contextmanager
+    def worker_dies(self, redis_url: str) -> Generator[None]:
+        """It is killed within this context."""
+        whole = _whole_logs(redis_url)
+        yield
+        self.deaths.append(Death(time.time(), whole))
 
     def may_have_lost(self, run_id: str, created_at: Millis) -> bool:
         """Whether something of the run had no writer and no Redis any more.
