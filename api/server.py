@@ -63,7 +63,7 @@ async def serve(settings: Settings, store: Store) -> None:
     count_tasks(asyncio.get_running_loop())
     redis = connect(settings.redis_url)
     log = WholeLog(redis, store.archive)
-    hub = hub_for(log, settings.redis_url)
+    hub = hub_for(log, settings.redis_url, settings.cody_hub_bytes)
     gateway = await Gateway.connect(settings.temporal_address, settings.temporal_namespace)
     desk = Desk(store, gateway)
     door = Door(

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     cody_archive_seconds: float | None = Field(
         default=None, gt=0, description="how long the archive keeps an event; for good unless told"
     )
+    cody_hub_bytes: int = Field(
+        default=256 << 20, ge=0, description="bytes of events in memory, for those who follow runs; the rest is read"
+    )
 
     # The turn.
     cody_max_turns: int = Field(

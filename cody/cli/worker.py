@@ -64,7 +64,7 @@ async def _work(settings: Settings) -> None:
     await sweep_dead_workers(grace_seconds=settings.cody_kill_grace_seconds)
     redis = connect(settings.redis_url)
     log, keepers = HealingLog(redis, store), Keepers()
-    hub = hub_for(log, settings.redis_url)
+    hub = hub_for(log, settings.redis_url, settings.cody_hub_bytes)
     WORKER.register(HubFigures(hub))
     HELD_BYTES.set_function(lambda: log.holdings.size)
     log.tell = hub.hear

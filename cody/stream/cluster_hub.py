@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from redis.exceptions import AskError, MovedError, ResponseError
 
 from cody.contract.cursor import START, Cursor
+from cody.stream.budget import HUB_BYTES
 from cody.stream.cluster import Cluster, address_in
 from cody.stream.cluster_url import Address
 from cody.stream.connection import RedisGone
@@ -32,8 +33,8 @@ class ClusterHub(Rings):
     A run's home is the node that it was read from last, and that will say when it changes.
     """
 
-    def __init__(self, log: Log, cluster: Cluster, *, ring_bytes: int = RING_BYTES) -> None:
-        super().__init__(log, ring_bytes)
+    def __init__(self, log: Log, cluster: Cluster, *, hub_bytes: int = HUB_BYTES) -> None:
+        super().__init__(log, RING_BYTES, hub_bytes)
         self._cluster = cluster
         self._readers: dict[Address, NodeReader] = {}
         self._homes: dict[str, Address] = {}

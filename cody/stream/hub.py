@@ -7,6 +7,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from cody.contract.cursor import START, Cursor
+from cody.stream.budget import HUB_BYTES
 from cody.stream.connection import BLOCK_MS, RedisGone
 from cody.stream.entry import Entry
 from cody.stream.follower import READ_COUNT
@@ -21,8 +22,8 @@ _PAUSE_SECONDS = 0.25
 class Hub(Rings):
     """Follows the logs of all runs that somebody watches, over one connection; `run` is its task."""
 
-    def __init__(self, log: Log, blocking: Redis, *, ring_bytes: int = RING_BYTES) -> None:
-        super().__init__(log, ring_bytes)
+    def __init__(self, log: Log, blocking: Redis, *, ring_bytes: int = RING_BYTES, hub_bytes: int = HUB_BYTES) -> None:
+        super().__init__(log, ring_bytes, hub_bytes)
         self._tail = Tail(blocking)
 
     async def aclose(self) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from cody.contract.cursor import START
+from cody.stream.budget import Budget
 from cody.stream.chunk import Chunk, Types, chunk_of
 from cody.stream.entry import Entry
 
@@ -20,8 +21,9 @@ HEARD_SECONDS = 0.05
 class Ring:
     """A run's newest entries: `entries[i].seq == base + i`, also across a `log_gap`, at which it starts anew."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
+    def __init__(self, limit_bytes: int, budget: Budget) -> None:
+        self._limit = min(limit_bytes, budget.limit)
+        self._budget = budget
         self.entries: list[Entry] = []
         self.base: int | None = None
         """SEQ of the first entry, or of the next one to come; None until the log's end is known."""
@@ -43,7 +45,14 @@ class Ring:
             self.size += len(entry.event)
         self.last = new[-1].cursor
         self._shrink()
+        self._budget.hold(self, self.size)
         self.wake()
+
+    def forget(self) -> None:
+        """Let go of what is here; it is in the log."""
+        self.entries, self.size = [], 0
+        self.base = self.last.seq + 1
+        self._chunks.clear()
 
     def hear(self, appended: Sequence[Entry]) -> None:
         """What was appended in this process just now, in order: not to be read again, if it follows on what is here.

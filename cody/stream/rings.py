@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
+from cody.stream.budget import HUB_BYTES, Budget
 from cody.stream.entry import Entry
 from cody.stream.follower import Follower
 from cody.stream.log import Log
@@ -14,8 +15,10 @@ from cody.stream.ring import RING_BYTES, Ring
 class Rings(ABC):
     """What a hub fills and its followers read; `_new` is set when there is a ring that it does not know."""
 
-    def __init__(self, log: Log, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, log: Log, ring_bytes: int = RING_BYTES, hub_bytes: int = HUB_BYTES) -> None:
+        """A ring keeps `ring_bytes` of events at most, all of them together `hub_bytes`."""
         self._ring_bytes = ring_bytes
+        self._budget = Budget(hub_bytes)
         self.log = log
         self._rings: dict[str, Ring] = {}
         self._new = asyncio.Event()
@@ -43,7 +46,7 @@ class Rings(ABC):
     @property
     def ring_bytes(self) -> int:
         """Of events, in all rings."""
-        return sum(ring.size for ring in list(self._rings.values()))
+        return self._budget.size
 
     @contextmanager
     def follow(self, run_id: str, after: int) -> Generator[Follower]:
@@ -58,7 +61,7 @@ class Rings(ABC):
         """Follow a run from after this SEQ until `leave`; the listener is told of news from now on."""
         ring = self._rings.get(run_id)
         if ring is None:
-            ring = self._rings[run_id] = Ring(self._ring_bytes)
+            ring = self._rings[run_id] = Ring(self._ring_bytes, self._budget)
             self._new.set()
         ring.followers += 1
         if listener is not None:
@@ -73,6 +76,7 @@ class Rings(ABC):
             ring.listeners.discard(follower.listener)
         if not ring.followers and self._rings.get(follower.run_id) is ring:
             del self._rings[follower.run_id]
+            self._budget.release(ring)
 
     def hear(self, run_id: str, appended: Sequence[Entry]) -> None:
         """What this process has appended just now: its followers have it at once, and Redis need not send it back."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from cody.stream.budget import HUB_BYTES
 from cody.stream.entry import Entry
 from cody.stream.follower import Follower
 from cody.stream.hub import Hub
@@ -18,11 +19,11 @@ LONG_SECONDS = 30.0
 
 @asynccontextmanager
 async def running_hub(
-    server: RedisServer, *, url: str | None = None, ring_bytes: int = RING_BYTES
+    server: RedisServer, *, url: str | None = None, ring_bytes: int = RING_BYTES, hub_bytes: int = HUB_BYTES
 ) -> AsyncGenerator[Hub]:
     """A hub and its task; `url` is where it asks, if not the server itself (its blocking reads always go there)."""
     async with connected(url or server.url) as redis, connected(server.url, blocking=True) as blocking:
-        hub = Hub(Log(redis), blocking, ring_bytes=ring_bytes)
+        hub = Hub(Log(redis), blocking, ring_bytes=ring_bytes, hub_bytes=hub_bytes)
         async with running(hub.run()):
             yield hub
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from cody.contract.payloads import RunChanged
+from cody.stream.budget import HUB_BYTES, Budget
 from cody.stream.ends import append_next
 from cody.stream.entry import Entry
 from cody.stream.hubs import hub_for
@@ -23,7 +24,7 @@ def entries(first: int, last: int, epoch: int = 1001) -> list[Entry]:
 
 
 def ring_at(seq: int) -> Ring:
-    ring = Ring(RING_BYTES)
+    ring = Ring(RING_BYTES, Budget(HUB_BYTES))
     ring.base = 1
     ring.extend(entries(1, seq))
     return ring

@@ -148,6 +148,25 @@ async def test_a_slow_follower_whose_ring_overflowed_reads_for_itself(redis_serv
             await assert_saw_all(log, run_id, await see(slow, total))
 
 
+async def test_where_all_rings_are_full_the_quietest_is_let_go_of(redis_server: RedisServer, log: Log) -> None:
+    quiet, loud, total = new_run_id(), new_run_id(), 300
+    writers = {run_id: AttemptWriter(log, speaker(run_id, 1, 1)) for run_id in (quiet, loud)}
+    async with running_hub(redis_server, hub_bytes=100_000) as hub, AsyncExitStack() as stack:
+        for writer in writers.values():
+            await stack.enter_async_context(running(writer.run()))
+        slow, *quick = [stack.enter_context(hub.follow(run_id, 0)) for run_id in (quiet, quiet, loud)]
+        for follower in quick:
+            await settled(hub, follower.run_id)
+            seeing = asyncio.create_task(see(follower, total))
+            await flood(writers[follower.run_id], total)
+            await assert_saw_all(log, follower.run_id, await seeing)
+        assert 0 < hub.ring_bytes == hub._rings[loud].size <= 100_000
+        await assert_saw_all(log, quiet, await see(slow, total))
+        await flood(writers[quiet], 1)  # what comes by the ring follows on what was read
+        await assert_saw_all(log, quiet, await see(slow, total + 1), after=total)
+    assert hub.ring_bytes == 0
+
+
 async def test_an_event_larger_than_the_ring_passes(redis_server: RedisServer, log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
