@@ -8,8 +8,9 @@ from typing import Any, cast
 from litestar.types import Message, Receive, Send
 
 from api.at_once import run_at_once
+from api.outages import PATIENCE_SECONDS
 from api.problems import ProblemError
-from api.standing import PATIENCE_SECONDS, UNKNOWN, Wish, find_place_soon
+from api.standing import UNKNOWN, Wish, find_place_soon
 from api.state import Door
 from cody.contract.cursor import Cursor
 from cody.metrics import STREAMS_CLOSED, STREAMS_OPENED

@@ -16,6 +16,7 @@ from api.gateway import Gateway
 from api.housekeeping import keep_house
 from api.links import Linker
 from api.measured import Measured
+from api.outages import Outages
 from api.readiness import Readiness
 from api.state import Door
 from cody.archive.whole import WholeLog
@@ -74,6 +75,7 @@ async def serve(settings: Settings, store: Store) -> None:
         linker=Linker(settings.temporal_namespace, settings.temporal_ui_url),
         archive_size=ArchiveSize(store.archive),
         readiness=Readiness({"temporal": gateway.ping, "redis": log.touch, "database": store.pulse.beat}),
+        outages=Outages(),
         roots=settings.cody_workspace_roots,
         silence=Deadlines(settings.cody_sse_keepalive_seconds),
         lifetime=Deadlines(settings.cody_sse_max_seconds),

@@ -1,6 +1,5 @@
 """Where a client stands in a run's log: the place to go on from, or the answer that heals who has none."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +11,6 @@ from cody.contract.cursor import Cursor
 from cody.store import DatabaseGone
 from cody.stream.chunk import Types
 from cody.stream.connection import RedisGone
-
-PATIENCE_SECONDS = 1.0
-"""How long Redis may take to answer before it counts as away."""
 
 
 class Unsettled(Exception):
@@ -36,8 +32,8 @@ class Wish:
 
 
 async def find_place_soon(wish: Wish, door: Door) -> tuple[int, bool]:
-    """`find_place`, or TimeoutError: a Redis that hangs must not keep a client from its answer."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    """`find_place`, or TimeoutError: a Redis that hangs must not keep a client, or a crowd, from its answer."""
+    async with door.outages.asking(door.log.node_of(wish.run_id)):
         return await find_place(wish, door)
 
 

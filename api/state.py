@@ -8,6 +8,7 @@ from api.archive_size import ArchiveSize
 from api.deadlines import Deadlines
 from api.desk import Desk
 from api.links import Linker
+from api.outages import Outages
 from api.readiness import Readiness
 from cody.archive.whole import WholeLog
 from cody.store import Store
@@ -24,6 +25,7 @@ class Door:
     hub: Rings
     linker: Linker
     readiness: Readiness
+    outages: Outages
     archive_size: ArchiveSize
     roots: Sequence[Path]
     silence: Deadlines
