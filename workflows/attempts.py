@@ -11,26 +11,27 @@ with workflow.unsafe.imports_passed_through():
     from cody.contract.cursor import MAX_ATTEMPT
     from cody.contract.errors import INTERNAL, WORKER_LOST, ErrorInfo
     from workflows import stubs
-    from workflows.journal import now_ms
+    from workflows.journal import Journal, now_ms
     from workflows.waiting import SIGNAL_SECONDS, wait_up_to
 
 
 class Attempts:
     """Takes the attempts of a run's turns, one after the other; `interrupted` says that one has to stop at once."""
 
-    def __init__(self, state: t.RunState, interrupted: Callable[[], bool]) -> None:
+    def __init__(self, state: t.RunState, journal: Journal, interrupted: Callable[[], bool]) -> None:
         self._state = state
+        self._journal = journal
         self._interrupted = interrupted
 
-    async def take(self, unsaid: t.RecordTask | None) -> t.TurnReport:
+    async def take(self) -> t.TurnReport:
         """One attempt at the turn; returns when its end is in the log and in the documents.
 
-        What is `unsaid` is being recorded: the attempt sees to it that it comes first.
+        What the journal has not recorded yet goes with it: the attempt sees to it that it comes first.
         """
         state = self._state
         first = state.attempt + 1
         timeout = timedelta(seconds=state.limits.turn_timeout_seconds)
-        turn = stubs.take_turn(self._turn_task(first, unsaid), timeout)
+        turn = stubs.take_turn(self._turn_task(first, self._journal.hand_over()), timeout)
         await workflow.wait_condition(lambda: turn.done() or self._interrupted())
         if not turn.done():
             turn.cancel()
@@ -79,8 +80,10 @@ class Attempts:
         try:
             report = await turn
         except ActivityError as error:
+            self._journal.handed_over(recorded=False)
             outcome = "stopped" if self._interrupted() else "failed"
             return await self._lost(t.TurnReport(attempt=first - 1, outcome=outcome, error=_fault(error)), first)
+        self._journal.handed_over(recorded=report.begun)
         if not report.begun:
             # What it follows may be an attempt whose worker was lost.
             await wait_up_to(SIGNAL_SECONDS, lambda: state.applied_control >= report.awaits)

@@ -30,7 +30,7 @@ class ContinuousRun:
     def __init__(self, state: t.RunState) -> None:
         self._state = state
         self._journal = Journal(state)
-        self._attempts = Attempts(state, lambda: self._interrupted)
+        self._attempts = Attempts(state, self._journal, lambda: self._interrupted)
         self._ending = False
         """The run's end is being written: what arrives now is looked at only if that is overtaken by a cancel."""
         self._late: list[tuple[Action, t.SignalArgument]] = []
@@ -134,7 +134,7 @@ class ContinuousRun:
             if self._state.status == "cancelling":
                 return cancelled(self._state, None, now_ms())
             self._begin()
-            report = await self._attempts.take(self._journal.unsaid())
+            report = await self._attempts.take()
             if ending := judge(self._state, report, now_ms()):
                 return ending
             await self._between(report)

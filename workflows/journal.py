@@ -6,6 +6,10 @@ with workflow.unsafe.imports_passed_through():
     from cody.contract import tasks as t
     from cody.contract.payloads import Payload
     from workflows import stubs
+    from workflows.waiting import wait_up_to
+
+CARRIED_SECONDS = 5.0
+"""How long what a turn was given to record may wait for it: a turn that is over by then has spared the run a record."""
 
 
 def now_ms() -> int:
@@ -20,6 +24,8 @@ class Journal:
         self._state = state
         self._behind = False
         self._writing = False
+        self._carried: int | None = None
+        """The number of the last word that the turn under way has with it, and records before it begins."""
 
     def say(self, type_: str, payload: Payload) -> None:
         """Number an event; it will be recorded together with the state of that moment or a later one."""
@@ -34,6 +40,10 @@ class Journal:
         """Record whatever is said, for as long as the run lives."""
         while True:
             await workflow.wait_condition(lambda: self._behind or bool(self._state.unsaid))
+            if self._all_is_carried:
+                await wait_up_to(CARRIED_SECONDS, lambda: not self._all_is_carried)
+            if not (self._behind or self._state.unsaid):
+                continue
             self._behind, self._writing = False, True
             task = self._task_of_unsaid()
             await self.record(task)
@@ -50,9 +60,23 @@ class Journal:
             self._state.applied_control = 0
         return report
 
-    def unsaid(self) -> t.RecordTask | None:
-        """What was said and may not be recorded yet, for who has to come after it."""
-        return self._task_of_unsaid() if self._state.unsaid else None
+    def hand_over(self) -> t.RecordTask | None:
+        """What was said and may not be recorded yet, for the turn that has to come after it."""
+        if not self._state.unsaid:
+            return None
+        self._carried = self._state.said
+        return self._task_of_unsaid()
+
+    def handed_over(self, *, recorded: bool) -> None:
+        """That turn is over, and has recorded it, or may not have."""
+        carried, self._carried = self._carried, None
+        if carried is not None and recorded and not self._writing:
+            later = self._state.said - carried
+            del self._state.unsaid[: max(0, len(self._state.unsaid) - later)]
+
+    @property
+    def _all_is_carried(self) -> bool:
+        return self._carried == self._state.said and not self._behind
 
     async def written(self) -> None:
         """Return when all that was said is in the store and in the log."""
