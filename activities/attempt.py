@@ -174,9 +174,7 @@ class Attempt:
             begin(job, self._sink)
             message = f"this worker has no agent of kind {job.agent.kind!r}"
             return self._failed(ErrorInfo(code=INTERNAL, message=message))
-        since = await self._baseline()
-        if self._task.turn == 1:
-            await self._warn_if_shared()
+        since, _ = await asyncio.gather(self._baseline(), self._warn_if_shared())
         result = await self._watched(agent, job)
         await self.output.flush()
         await self._memory.leave(result.carry)
@@ -218,6 +216,8 @@ class Attempt:
         return completion.Baseline.model_validate_json(kept)
 
     async def _warn_if_shared(self) -> None:
+        if self._task.turn > 1:
+            return
         if others := await self._parts.store.runs.sharing(self._run.run_id):
             message = f"{', '.join(others)} work in {self._root} too"
             self._sink.say("warning", Warned(code=WORKING_DIR_SHARED, message=message))

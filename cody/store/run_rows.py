@@ -52,6 +52,11 @@ class NewRun:
     idempotency_key: str | None = None
 
     @property
+    def joins_thread(self) -> bool:
+        """Whether other runs may belong to its thread; else that is its own, new as the run."""
+        return isinstance(self.request, SingleRunRequest) and self.request.thread_id is not None
+
+    @property
     def fingerprint(self) -> str:
         """What the same request with the same defaults always gives."""
         body = json.dumps([self.kind, canonical(self.request)], sort_keys=True, ensure_ascii=False)

@@ -20,6 +20,12 @@ _CONFIRMED = runs.c.confirmed.is_(True)
 
 # Made once: what a turn executes costs more to put together than SQLite takes to do it.
 _BY_ID = select(runs).where(runs.c.id == bindparam("run"))
+_ACCEPT = (runs.insert(), archives.insert())
+_CONFIRM = update(runs).where(runs.c.id == bindparam("run")).values(confirmed=True)
+_BEGIN_LOG = (
+    update(runs).where(runs.c.id == bindparam("run"), runs.c.baseline.is_(None)).values(baseline=bindparam("found"))
+)
+_BASELINE = select(runs.c.baseline).where(runs.c.id == bindparam("run"))
 
 
 class RunStore:
@@ -38,12 +44,13 @@ class RunStore:
         def work(connection: Connection) -> tuple[RunRow, bool]:
             if known := _known(connection, new):
                 return known, False
-            connection.execute(runs.insert().values(**_columns(new, _after_its_thread(connection, new))))
-            connection.execute(archives.insert().values(run_id=new.run_id))
+            run, archive = _ACCEPT
+            connection.execute(run, _columns(new, _after_its_thread(connection, new)))
+            connection.execute(archive, {"run_id": new.run_id})
             if new.idempotency_key is not None:
                 key = {"key": new.idempotency_key, "fingerprint": new.fingerprint}
                 connection.execute(idempotency.insert().values(**key, run_id=new.run_id, created_at=new.created_at))
-            return _require(connection, new.run_id), True
+            return RunRow(connection.execute(_BY_ID, {"run": new.run_id}).mappings().one()), True
 
         try:
             return await self._db.write(work)
@@ -57,8 +64,7 @@ class RunStore:
 
     async def confirm(self, run_id: str) -> None:
         """The workflow exists: list the run from now on."""
-        query = update(runs).where(runs.c.id == run_id).values(confirmed=True)
-        await self._db.write(lambda connection: connection.execute(query))
+        await self._db.write(lambda connection: connection.execute(_CONFIRM, {"run": run_id}))
 
     async def forget(self, run_id: str) -> None:
         """The workflow was never started, and nobody was answered: drop the run and its key."""
@@ -120,9 +126,8 @@ class RunStore:
         """Keep what the completion log held when the run began; the first one told stays, and is given back."""
 
         def work(connection: Connection) -> str:
-            first = and_(runs.c.id == run_id, runs.c.baseline.is_(None))
-            connection.execute(update(runs).where(first).values(baseline=baseline))
-            return connection.execute(select(runs.c.baseline).where(runs.c.id == run_id)).scalar_one()
+            connection.execute(_BEGIN_LOG, {"run": run_id, "found": baseline})
+            return connection.execute(_BASELINE, {"run": run_id}).scalar_one()
 
         return await self._db.write(work)
 
@@ -175,6 +180,8 @@ def _known(connection: Connection, new: NewRun) -> RunRow | None:
 
 def _after_its_thread(connection: Connection, new: NewRun) -> int:
     """When the run counts as accepted: after every other run of its thread, which are over, whatever clocks say."""
+    if not new.joins_thread:
+        return new.created_at
     there = select(runs).where(runs.c.thread_id == new.thread_id)
     if busy := connection.execute(there.where(runs.c.finished_at.is_(None))).mappings().first():
         raise ThreadBusy(busy["id"])
@@ -202,13 +209,6 @@ def _page(connection: Connection, filters: Filters, before: tuple[int, str] | No
 def _fetch(connection: Connection, run_id: str) -> RunRow | None:
     row = connection.execute(_BY_ID, {"run": run_id}).mappings().first()
     return None if row is None else RunRow(row, pending(connection, [run_id]).get(run_id, ()))
-
-
-def _require(connection: Connection, run_id: str) -> RunRow:
-    row = _fetch(connection, run_id)
-    if row is None:
-        raise LookupError(f"run {run_id} is gone")
-    return row
 
 
 def _changed(change: RunChange) -> dict[str, Any]:
