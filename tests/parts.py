@@ -42,6 +42,18 @@ async def until(look: Callable[[], T | Awaitable[T]], seconds: float = PATIENCE_
         await asyncio.sleep(_POLL_SECONDS)
 
 
+def eventually(look: Callable[[], T], seconds: float = PATIENCE_SECONDS, what: str = "") -> T:
+    """Look until what is seen is true, and give it; AssertionError with what was seen last after `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s: {what or look}; seen last: {seen!r}")
+        time.sleep(0.02)  # what it looks at is another process, which needs the processor
+
+
 class RedisServer:
     """A Redis (or Valkey) on loopback with an append-only file, as `cody dev` runs it; `options` on top."""
 
