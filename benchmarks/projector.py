@@ -10,8 +10,8 @@ import uvloop
 from benchmarks.figure import Figure
 from benchmarks.stage import Stage
 from cody.contract.items import MessageItem
-from tests.integration.projector.projector_bench import Speech, staged
-from tests.integration.store.store_bench import opened
+from tests.integration.projector.projector_stage import Speech, staged
+from tests.integration.store.store_stage import opened
 from tests.parts import RedisServer, running_redis
 
 ITEMS, DELTAS = 50, 1_000

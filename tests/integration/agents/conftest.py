@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cody.agents.keepers import Keepers
-from tests.integration.agents.agents_bench import Bench
+from tests.integration.agents.agents_stage import Stage
 
 
 @pytest.fixture
@@ -15,5 +15,5 @@ async def keepers() -> AsyncIterator[Keepers]:
 
 
 @pytest.fixture
-def bench(keepers: Keepers, tmp_path: Path) -> Bench:
-    return Bench(keepers, tmp_path)
+def stage(keepers: Keepers, tmp_path: Path) -> Stage:
+    return Stage(keepers, tmp_path)

@@ -10,80 +10,80 @@ import pytest
 
 from cody.agents.keepers import Keepers
 from cody.agents.sweep import sweep, sweep_dead_workers, worker_marker
-from tests.integration.agents.agents_bench import ESCAPE, Bench, alive, pid_in, popen, until
-from tests.parts import PATIENCE_SECONDS
+from tests.integration.agents.agents_stage import ESCAPE, Stage, alive, pid_in, popen
+from tests.parts import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
 
 
-async def test_what_left_session_group_parent_and_environment_is_gone(bench: Bench) -> None:
-    turn = asyncio.create_task(bench.py(ESCAPE))
-    await until(lambda: pid_in(bench.root / "escaped"))
-    escaped = pid_in(bench.root / "escaped")
+async def test_what_left_session_group_parent_and_environment_is_gone(stage: Stage) -> None:
+    turn = asyncio.create_task(stage.py(ESCAPE))
+    await until(lambda: pid_in(stage.root / "escaped"))
+    escaped = pid_in(stage.root / "escaped")
     assert alive(escaped)
-    bench.stop.request()
+    stage.stop.request()
     result = await turn
 
     assert result.stopped
     assert result.error is None
     assert result.quiet.survivors == ()
     assert result.quiet.signals == ("SIGTERM",)
-    assert {escaped, bench.heard.of("turn_started")[0].pid} <= set(result.quiet.reaped)
+    assert {escaped, stage.heard.of("turn_started")[0].pid} <= set(result.quiet.reaped)
     assert not alive(escaped)
 
 
-async def test_who_ignores_sigterm_is_killed_after_the_grace(bench: Bench) -> None:
+async def test_who_ignores_sigterm_is_killed_after_the_grace(stage: Stage) -> None:
     turn = asyncio.create_task(
-        bench.sh(
+        stage.sh(
             "trap 'echo no' TERM; (trap '' TERM; sleep 1000)& while :; do sleep 0.05; done", kill_grace_seconds=0.5
         )
     )
-    await until(lambda: len(psutil.Process(_pid(bench)).children()) > 0 if _pid(bench) else False)
+    await until(lambda: len(psutil.Process(_pid(stage)).children()) > 0 if _pid(stage) else False)
     began = time.monotonic()
-    bench.stop.request()
+    stage.stop.request()
     result = await turn
 
     assert time.monotonic() - began >= 0.5
     assert result.quiet.signals == ("SIGTERM", "SIGKILL")
     assert result.quiet.survivors == ()
-    assert bench.heard.text() == "no\n"
+    assert stage.heard.text() == "no\n"
 
 
-async def test_a_command_may_clean_up_in_its_grace(bench: Bench) -> None:
+async def test_a_command_may_clean_up_in_its_grace(stage: Stage) -> None:
     turn = asyncio.create_task(
-        bench.sh("trap 'sleep 0.3; echo clean; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+        stage.sh("trap 'sleep 0.3; echo clean; exit 0' TERM; echo up; while :; do sleep 0.05; done")
     )
-    await until(lambda: bench.heard.text() == "up\n")
-    bench.stop.request()
+    await until(lambda: stage.heard.text() == "up\n")
+    stage.stop.request()
     result = await turn
     assert result.stopped
-    assert bench.heard.text() == "up\nclean\n"
+    assert stage.heard.text() == "up\nclean\n"
 
 
-async def test_a_stopped_process_ends_too(bench: Bench) -> None:
-    turn = asyncio.create_task(bench.sh("echo up; kill -STOP $$"))
-    await until(lambda: _pid(bench) and psutil.Process(_pid(bench)).status() == psutil.STATUS_STOPPED)
-    bench.stop.request()
+async def test_a_stopped_process_ends_too(stage: Stage) -> None:
+    turn = asyncio.create_task(stage.sh("echo up; kill -STOP $$"))
+    await until(lambda: _pid(stage) and psutil.Process(_pid(stage)).status() == psutil.STATUS_STOPPED)
+    stage.stop.request()
     assert (await turn).quiet.signals == ("SIGTERM",)
 
 
-async def test_a_child_left_in_the_background_neither_delays_nor_survives_the_turn(bench: Bench) -> None:
+async def test_a_child_left_in_the_background_neither_delays_nor_survives_the_turn(stage: Stage) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        result = await bench.sh("sleep 1000 & echo $! > left; echo done")
+        result = await stage.sh("sleep 1000 & echo $! > left; echo done")
     assert result.error is None
-    assert bench.heard.text() == "done\n"
-    assert not alive(int((bench.root / "left").read_text()))
+    assert stage.heard.text() == "done\n"
+    assert not alive(int((stage.root / "left").read_text()))
 
 
-async def test_a_flock_of_forks_ends(bench: Bench) -> None:
+async def test_a_flock_of_forks_ends(stage: Stage) -> None:
     turn = asyncio.create_task(
-        bench.sh(
+        stage.sh(
             "for i in $(seq 100); do (setsid sh -c 'trap \"\" TERM; sleep 1000' &) ; done; echo up; sleep 1000",
             kill_grace_seconds=0.3,
         )
     )
-    await until(lambda: bench.heard.text() == "up\n")
-    bench.stop.request()
+    await until(lambda: stage.heard.text() == "up\n")
+    stage.stop.request()
     result = await turn
     assert result.quiet.survivors == ()
     assert len(result.quiet.reaped) > 100
@@ -102,10 +102,10 @@ async def test_the_tree_of_a_worker_that_was_killed_ends_by_itself(tmp_path: Pat
     await until(lambda: not any(alive(pid) for pid in pids))
 
 
-async def test_the_death_of_a_keeper_frees_nobody(bench: Bench) -> None:
-    turn = asyncio.create_task(bench.py(ESCAPE))
-    await until(lambda: pid_in(bench.root / "escaped"))
-    escaped, agent = pid_in(bench.root / "escaped"), _pid(bench)
+async def test_the_death_of_a_keeper_frees_nobody(stage: Stage) -> None:
+    turn = asyncio.create_task(stage.py(ESCAPE))
+    await until(lambda: pid_in(stage.root / "escaped"))
+    escaped, agent = pid_in(stage.root / "escaped"), _pid(stage)
     os.kill(psutil.Process(agent).ppid(), signal.SIGKILL)
     result = await turn
 
@@ -114,10 +114,10 @@ async def test_the_death_of_a_keeper_frees_nobody(bench: Bench) -> None:
     await until(lambda: not alive(escaped) and not alive(agent))
 
 
-async def test_the_death_of_helper_and_keeper_is_healed_by_the_marks(bench: Bench) -> None:
-    turn = asyncio.create_task(bench.sh("sleep 1000 & sleep 1000"))
-    await until(lambda: _pid(bench))
-    agent = psutil.Process(_pid(bench))
+async def test_the_death_of_helper_and_keeper_is_healed_by_the_marks(stage: Stage) -> None:
+    turn = asyncio.create_task(stage.sh("sleep 1000 & sleep 1000"))
+    await until(lambda: _pid(stage))
+    agent = psutil.Process(_pid(stage))
     keeper = agent.parent()
     assert keeper is not None
     helper = keeper.parent()
@@ -129,7 +129,7 @@ async def test_the_death_of_helper_and_keeper_is_healed_by_the_marks(bench: Benc
     assert result.error is not None
     assert not alive(agent.pid)
 
-    assert (await bench.sh("true")).error is None  # a new helper was started
+    assert (await stage.sh("true")).error is None  # a new helper was started
 
 
 async def test_a_keeper_has_one_agent_after_the_other(keepers: Keepers, tmp_path: Path) -> None:
@@ -247,10 +247,10 @@ async def test_no_descriptor_of_one_agent_is_seen_by_another(keepers: Keepers, t
     await until(lambda: not alive(first.pid))
 
 
-async def test_an_agent_starts_with_default_signals(bench: Bench) -> None:
-    await bench.sh("grep -E 'SigBlk|SigIgn' /proc/self/status")
+async def test_an_agent_starts_with_default_signals(stage: Stage) -> None:
+    await stage.sh("grep -E 'SigBlk|SigIgn' /proc/self/status")
     of_libc = 0b11 << 31  # 32 and 33, which no program can set
-    assert {int(line.split()[1], 16) & ~of_libc for line in bench.heard.text().splitlines()} == {0}
+    assert {int(line.split()[1], 16) & ~of_libc for line in stage.heard.text().splitlines()} == {0}
 
 
 def test_it_works_on_uvloop_too(tmp_path: Path) -> None:
@@ -258,15 +258,15 @@ def test_it_works_on_uvloop_too(tmp_path: Path) -> None:
 
     async def turn() -> None:
         keepers = Keepers()
-        bench = Bench(keepers, tmp_path)
-        result = await bench.run(["sh", "-c", "wc -c; echo err >&2"], prompt="x" * 2_000_000)
+        stage = Stage(keepers, tmp_path)
+        result = await stage.run(["sh", "-c", "wc -c; echo err >&2"], prompt="x" * 2_000_000)
         assert result.error is None
-        assert (bench.heard.text().strip(), bench.heard.text("stderr")) == ("2000000", "err\n")
+        assert (stage.heard.text().strip(), stage.heard.text("stderr")) == ("2000000", "err\n")
         await keepers.close()
 
     uvloop.run(turn())
 
 
-def _pid(bench: Bench) -> int:
-    started = bench.heard.of("turn_started")
+def _pid(stage: Stage) -> int:
+    started = stage.heard.of("turn_started")
     return started[0].pid if started else 0

@@ -11,7 +11,8 @@ from cody.agents.patterns import Globs
 from cody.agents.scan import Scanner
 from cody.agents.workspace import Workspace
 from cody.contract.payloads import FileWritten, LogUpdated
-from tests.integration.agents.agents_bench import Bench, Heard, until
+from tests.integration.agents.agents_stage import Heard, Stage
+from tests.parts import until
 
 Watch = Callable[..., AbstractAsyncContextManager[Workspace]]
 
@@ -176,11 +177,11 @@ def test_a_look_at_5_000_files_finds_them_all_and_nothing_new(tmp_path: Path) ->
     assert len(known) == 5_000
 
 
-async def test_the_watch_works_beside_a_turn(bench: Bench) -> None:
-    workspace = Workspace(bench.root, bench.heard.emit, logs=["log.md"], include=["**/*"], exclude=[".git/**"])
+async def test_the_watch_works_beside_a_turn(stage: Stage) -> None:
+    workspace = Workspace(stage.root, stage.heard.emit, logs=["log.md"], include=["**/*"], exclude=[".git/**"])
     async with workspace:
-        turn = asyncio.create_task(bench.sh("echo x > made; echo line >> log.md; sleep 1000"))
-        await until(lambda: {"file_written", "log_updated"} <= set(bench.heard.types()))
-        bench.stop.request()
+        turn = asyncio.create_task(stage.sh("echo x > made; echo line >> log.md; sleep 1000"))
+        await until(lambda: {"file_written", "log_updated"} <= set(stage.heard.types()))
+        stage.stop.request()
         await turn
-    assert bench.heard.of("file_written")[0].path == "made"
+    assert stage.heard.of("file_written")[0].path == "made"

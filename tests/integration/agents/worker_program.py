@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from cody.agents.keepers import Keepers
-from tests.integration.agents.agents_bench import ESCAPE, Bench, until
+from tests.integration.agents.agents_stage import ESCAPE, Stage
+from tests.parts import until
 
 root = Path(sys.argv[1])
 
 
-class Telling(Bench):
+class Telling(Stage):
     """Writes down the agent's pid."""
 
     async def tell(self) -> None:
@@ -19,10 +20,10 @@ class Telling(Bench):
 
 
 async def main() -> None:
-    bench = Telling(Keepers(), root)
+    stage = Telling(Keepers(), root)
     async with asyncio.TaskGroup() as group:
-        group.create_task(bench.tell())
-        group.create_task(bench.py(ESCAPE, kill_grace_seconds=1.0))
+        group.create_task(stage.tell())
+        group.create_task(stage.py(ESCAPE, kill_grace_seconds=1.0))
 
 
 asyncio.run(main())

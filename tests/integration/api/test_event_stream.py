@@ -13,8 +13,8 @@ from api.standing import Wish
 from api.state import Door
 from cody.contract.cursor import START
 from cody.stream.hub import Hub
-from tests.integration.stream.hub_bench import running_hub
-from tests.integration.stream.stream_bench import say
+from tests.integration.stream.hub_stage import running_hub
+from tests.integration.stream.stream_stage import say
 from tests.parts import RedisServer, new_run_id, until
 
 

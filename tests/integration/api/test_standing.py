@@ -16,7 +16,7 @@ from cody.archive.healing import HealingLog
 from cody.archive.whole import WholeLog
 from cody.contract.cursor import Cursor
 from cody.store import Store
-from tests.integration.archive.healing_bench import Stage, staged
+from tests.integration.archive.healing_stage import Stage, staged
 from tests.parts import connected
 
 END = 23

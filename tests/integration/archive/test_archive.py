@@ -19,8 +19,8 @@ from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 from cody.stream.log import BOOKS_SECONDS, Log
-from tests.integration.store.store_bench import AT, begin, change
-from tests.integration.stream.stream_bench import events, say, speaker
+from tests.integration.store.store_stage import AT, begin, change
+from tests.integration.stream.stream_stage import events, say, speaker
 from tests.parts import new_run_id
 from tests.postgres import PostgresServer
 

@@ -17,9 +17,9 @@ from cody.stream.hub import Hub
 from cody.stream.keys import salvage_key
 from cody.stream.log import Log
 from cody.stream.mending import Mending
-from tests.integration.archive.healing_bench import Stage, staged
-from tests.integration.store.store_bench import a_run, begin
-from tests.integration.stream.stream_bench import assert_lawful, whole
+from tests.integration.archive.healing_stage import Stage, staged
+from tests.integration.store.store_stage import a_run, begin
+from tests.integration.stream.stream_stage import assert_lawful, whole
 from tests.parts import connected, until
 
 PATIENT = HealingPatience(lossy_seconds=60, unsure_seconds=60)

@@ -4,9 +4,9 @@ from cody.archive.healing import Healer, HealingLog
 from cody.store import Store
 from cody.stream.log import Log
 from tests.cluster import ClusterNode, RedisCluster, node_killed
-from tests.integration.archive.healing_bench import AT_ONCE, Stage
-from tests.integration.store.store_bench import a_run, begin
-from tests.integration.stream.stream_bench import assert_lawful, whole
+from tests.integration.archive.healing_stage import AT_ONCE, Stage
+from tests.integration.store.store_stage import a_run, begin
+from tests.integration.stream.stream_stage import assert_lawful, whole
 from tests.parts import connected, until
 
 

@@ -12,9 +12,9 @@ from cody.contract.payloads import Payload, ResponseDone, ResponseStart, TurnCom
 from cody.contract.tasks import KeptReport, Said
 from cody.fold import Folder
 from cody.store import Store
-from tests.integration.archive.healing_bench import Stage, staged
-from tests.integration.store.store_bench import AT, projection
-from tests.integration.stream.stream_bench import speaker, whole
+from tests.integration.archive.healing_stage import Stage, staged
+from tests.integration.store.store_stage import AT, projection
+from tests.integration.stream.stream_stage import speaker, whole
 
 TURN = ["turn_started", "response_start", "response_done", "turn_completed"]
 

@@ -14,9 +14,9 @@ from cody.contract.events import parse
 from cody.contract.payloads import LogGap
 from cody.store import Store
 from cody.stream.entry import Entry
-from tests.integration.archive.healing_bench import Stage
-from tests.integration.store.store_bench import a_run, begin
-from tests.integration.stream.stream_bench import assert_lawful, told, whole
+from tests.integration.archive.healing_stage import Stage
+from tests.integration.store.store_stage import a_run, begin
+from tests.integration.stream.stream_stage import assert_lawful, told, whole
 from tests.parts import RedisServer, connected, running_redis
 
 SOON = HealingPatience(lossy_seconds=0.3, unsure_seconds=0.3)

@@ -15,9 +15,9 @@ from cody.contract.lifecycle import RunStatus
 from cody.contract.payloads import RunChanged
 from cody.store import Store
 from cody.stream.ends import append_lifecycle
-from tests.integration.projector.projector_bench import Stage, staged
-from tests.integration.store.store_bench import AT, row
-from tests.integration.stream.stream_bench import speaker
+from tests.integration.projector.projector_stage import Stage, staged
+from tests.integration.store.store_stage import AT, row
+from tests.integration.stream.stream_stage import speaker
 from tests.parts import RedisServer
 
 FAULT = ErrorInfo(code="agent_exit", message="exit code 3")

@@ -12,8 +12,8 @@ from activities.project import PLACE_EVENTS
 from cody.contract.tasks import HANDED_OVER
 from cody.store import Store
 from cody.stream.keys import log_key
-from tests.integration.projector.projector_bench import PID, Stage, staged
-from tests.integration.store.store_bench import row
+from tests.integration.projector.projector_stage import PID, Stage, staged
+from tests.integration.store.store_stage import row
 from tests.parts import RedisServer, new_run_id, until
 
 

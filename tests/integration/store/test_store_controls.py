@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cody.contract.lifecycle import ACTIONS, STATUSES, Action, RunStatus, transition
 from cody.store import IllegalControl, Overtaken, Store
-from tests.integration.store.store_bench import AT, a_run, begin, change, opened, row
+from tests.integration.store.store_stage import AT, a_run, begin, change, opened, row
 
 
 async def accept(store: Store, run_id: str, action: Action, at: int = AT) -> tuple[RunStatus, list[int]]:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, func, select
 
 from cody.fold import Folder
 from cody.store import Store, tables
-from tests.integration.store.store_bench import a_run, begin, projection
+from tests.integration.store.store_stage import a_run, begin, projection
 from tests.unit.fold.fold_scripts import Entry, Say, feed, log
 from tests.unit.fold.fold_scripts import begin as attempt_begins
 

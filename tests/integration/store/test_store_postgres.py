@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from cody.store import DatabaseGone, Overtaken, Store
-from tests.integration.store.store_bench import AT, a_run, begin, change, opened, row
+from tests.integration.store.store_stage import AT, a_run, begin, change, opened, row
 from tests.parts import until
 from tests.postgres import PostgresServer
 

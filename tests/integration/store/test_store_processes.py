@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cody.store import Database, Store, tables
 from cody.store.schema import alembic_config
-from tests.integration.store.store_bench import begin, opened, row
+from tests.integration.store.store_stage import begin, opened, row
 
 PROGRAM = Path(__file__).with_name("store_program.py")
 

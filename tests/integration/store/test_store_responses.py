@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cody.fold import Folder, RunFolder
 from cody.store import Store, tables
-from tests.integration.store.store_bench import a_run, begin, opened, projection, row
+from tests.integration.store.store_stage import a_run, begin, opened, projection, row
 from tests.unit.fold.fold_scripts import Entry, Say, feed, log, runs, usage
 from tests.unit.fold.fold_scripts import begin as attempt_begins
 

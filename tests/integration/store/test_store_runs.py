@@ -8,7 +8,7 @@ from cody.contract.errors import ErrorInfo
 from cody.contract.lifecycle import STATUSES, RunStatus
 from cody.contract.payloads import CompletionVerdict
 from cody.store import Filters, KeyReused, Overtaken, Store
-from tests.integration.store.store_bench import AT, a_run, begin, change, opened, row
+from tests.integration.store.store_stage import AT, a_run, begin, change, opened, row
 from tests.parts import new_run_id
 
 

@@ -12,7 +12,7 @@ from cody.contract.responses import Response
 from cody.fold import Changes, Checkpoint
 from cody.store import Database, KeyReused, NewRun, Projection, Store, ThreadBusy, tables
 from cody.store.schema import alembic_config
-from tests.integration.store.store_bench import AT, a_single, begin, change, opened, row
+from tests.integration.store.store_stage import AT, a_single, begin, change, opened, row
 
 
 async def end(store: Store, run_id: str, status: Any = "completed") -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from cody.store import Store
-from tests.integration.store.store_bench import begin, opened
+from tests.integration.store.store_stage import begin, opened
 
 
 async def output(store: Store, run_id: str, attempt: int = 1) -> bytes:

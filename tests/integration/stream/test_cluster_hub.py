@@ -13,8 +13,8 @@ from cody.stream.hubs import hub_for
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
 from tests.cluster import RedisCluster, node_killed, running_cluster, slot_of
-from tests.integration.stream.hub_bench import LONG_SECONDS, assert_saw_all, see
-from tests.integration.stream.stream_bench import AT, running, say, speaker, text
+from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, see
+from tests.integration.stream.stream_stage import AT, running, say, speaker, text
 from tests.parts import connected, new_run_id, until
 
 

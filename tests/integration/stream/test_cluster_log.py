@@ -13,7 +13,7 @@ from cody.stream.log import Log
 from cody.stream.slots import slot_of
 from tests.cluster import RedisCluster, node_killed
 from tests.cluster import slot_of as slot_of_run
-from tests.integration.stream.stream_bench import assert_lawful, events, say, speaker, whole
+from tests.integration.stream.stream_stage import assert_lawful, events, say, speaker, whole
 from tests.parts import connected, until
 
 RUN_IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)

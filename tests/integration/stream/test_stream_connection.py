@@ -8,8 +8,8 @@ import pytest
 
 from cody.stream.log import Log
 from cody.stream.node import RedisGone, connect_node
-from tests.integration.stream.hub_bench import running_hub
-from tests.integration.stream.stream_bench import say
+from tests.integration.stream.hub_stage import running_hub
+from tests.integration.stream.stream_stage import say
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id
 
 

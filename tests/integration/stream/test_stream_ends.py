@@ -9,7 +9,8 @@ from cody.contract.payloads import ResponseDone, RunChanged
 from cody.stream.ends import Said, append_lifecycle, append_next, end_attempt
 from cody.stream.log import Fence, Log
 from cody.stream.writer import AttemptWriter, Fenced
-from tests.integration.stream.stream_bench import (
+from tests.integration.stream.stream_proxy import proxy_to
+from tests.integration.stream.stream_stage import (
     AT,
     TRACE,
     aborted,
@@ -22,7 +23,6 @@ from tests.integration.stream.stream_bench import (
     text,
     whole,
 )
-from tests.integration.stream.stream_proxy import proxy_to
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
 LAST_WORDS = ["response_done", "turn_aborted_by_user"]

@@ -12,7 +12,7 @@ from cody.contract.cursor import turn_and_attempt
 from cody.contract.events import ATTEMPT_ENDS, TERMINAL
 from cody.stream.keys import fence_key, log_key
 from cody.stream.log import Fence, Log, Outcome
-from tests.integration.stream.stream_bench import assert_lawful, events, place, say, speaker, whole
+from tests.integration.stream.stream_stage import assert_lawful, events, place, say, speaker, whole
 from tests.parts import RedisServer, connected, new_run_id
 
 RUN = 0

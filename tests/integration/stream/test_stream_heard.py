@@ -14,8 +14,8 @@ from cody.stream.hubs import hub_for
 from cody.stream.log import Log
 from cody.stream.ring import RING_BYTES, Ring
 from cody.stream.rings import Rings
-from tests.integration.stream.hub_bench import assert_saw_all, see
-from tests.integration.stream.stream_bench import AT, events, running, speaker
+from tests.integration.stream.hub_stage import assert_saw_all, see
+from tests.integration.stream.stream_stage import AT, events, running, speaker
 from tests.parts import connected, new_run_id, until
 
 

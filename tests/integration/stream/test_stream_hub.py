@@ -13,9 +13,9 @@ from cody.stream.hub import Hub
 from cody.stream.keys import log_key
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
-from tests.integration.stream.hub_bench import LONG_SECONDS, assert_saw_all, running_hub, see
-from tests.integration.stream.stream_bench import AT, running, say, speaker, text
+from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, running_hub, see
 from tests.integration.stream.stream_proxy import proxy_to
+from tests.integration.stream.stream_stage import AT, running, say, speaker, text
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
 SOON_SECONDS = 2.0

@@ -4,7 +4,7 @@ import pytest
 
 from cody.stream.ends import AttemptOpen, append_lifecycle, append_next
 from cody.stream.log import Log
-from tests.integration.stream.stream_bench import AT, assert_lawful, events, say, speaker, text, whole
+from tests.integration.stream.stream_stage import AT, assert_lawful, events, say, speaker, text, whole
 from tests.parts import new_run_id
 
 

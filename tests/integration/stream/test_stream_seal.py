@@ -1,7 +1,7 @@
 """A settled attempt writes no more, though it never wrote before."""
 
 from cody.stream.log import Log
-from tests.integration.stream.stream_bench import events, say, speaker, told, whole
+from tests.integration.stream.stream_stage import events, say, speaker, told, whole
 from tests.parts import new_run_id
 
 

@@ -5,7 +5,7 @@ import asyncio
 from cody.contract.payloads import ResponseDone, TurnCompleted
 from cody.stream.ends import Said, finish_attempt
 from cody.stream.log import Log
-from tests.integration.stream.stream_bench import AT, assert_lawful, events, say, speaker, whole
+from tests.integration.stream.stream_stage import AT, assert_lawful, events, say, speaker, whole
 from tests.parts import new_run_id
 
 WORDS: list[Said] = [

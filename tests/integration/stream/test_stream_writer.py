@@ -7,7 +7,8 @@ import pytest
 
 from cody.stream.log import Appended, Log
 from cody.stream.writer import BATCH_BYTES, BATCH_EVENTS, ROOM_BYTES, AttemptWriter, Fenced
-from tests.integration.stream.stream_bench import (
+from tests.integration.stream.stream_proxy import proxy_to
+from tests.integration.stream.stream_stage import (
     AT,
     aborted,
     assert_lawful,
@@ -20,7 +21,6 @@ from tests.integration.stream.stream_bench import (
     told,
     whole,
 )
-from tests.integration.stream.stream_proxy import proxy_to
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
 

@@ -8,8 +8,8 @@ from cody.contract.events import encode
 from cody.contract.payloads import FileRead
 from cody.store import NewRun, Store
 from cody.stream.log import Log
-from tests.integration.store.store_bench import AT, a_run, a_single, begin, change, row
-from tests.integration.stream.stream_bench import events, speaker, text
+from tests.integration.store.store_stage import AT, a_run, a_single, begin, change, row
+from tests.integration.stream.stream_stage import events, speaker, text
 
 
 async def memory(store: Store, log: Log, new: NewRun, turn: int = 1, attempt: int = 1, **task: object) -> TurnMemory:

@@ -10,8 +10,8 @@ from cody.contract.base import response_id_of
 from cody.contract.payloads import RunChanged
 from cody.store import Store
 from cody.stream.log import Log
-from tests.integration.store.store_bench import AT, row
-from tests.integration.turn.turn_bench import Turns, taking
+from tests.integration.store.store_stage import AT, row
+from tests.integration.turn.turn_stage import Turns, taking
 from tests.parts import RedisServer
 
 

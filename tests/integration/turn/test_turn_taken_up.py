@@ -8,8 +8,8 @@ import pytest
 from cody.contract.tasks import KeptReport
 from cody.store import Store
 from cody.stream.log import Fence, Log
-from tests.integration.stream.stream_bench import say, told, whole
-from tests.integration.turn.turn_bench import Turns, taking
+from tests.integration.stream.stream_stage import say, told, whole
+from tests.integration.turn.turn_stage import Turns, taking
 from tests.parts import RedisServer
 
 

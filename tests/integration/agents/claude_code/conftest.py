@@ -5,13 +5,13 @@ import pytest
 
 from cody.agents.keepers import Keepers
 from fixtures.providers.server import ProviderServer
-from tests.integration.agents.claude_code.claude_bench import ClaudeBench
+from tests.integration.agents.claude_code.claude_stage import ClaudeStage
 
 
 @pytest.fixture
-async def claude(keepers: Keepers, tmp_path: Path) -> AsyncIterator[ClaudeBench]:
+async def claude(keepers: Keepers, tmp_path: Path) -> AsyncIterator[ClaudeStage]:
     root, home = tmp_path / "work", tmp_path / "home"
     root.mkdir()
     home.mkdir()
     async with ProviderServer() as server:
-        yield ClaudeBench(server, keepers, root, home)
+        yield ClaudeStage(server, keepers, root, home)

@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 
 from cody.agents.sweep import sweep
-from tests.integration.agents.agents_bench import alive, pid_in, until
-from tests.integration.agents.claude_code.claude_bench import HOLD, ClaudeBench, Turn, answer, begin, calls, text, tool
+from tests.integration.agents.agents_stage import alive, pid_in
+from tests.integration.agents.claude_code.claude_stage import ClaudeStage, answer, begin, calls, text, tool
+from tests.integration.agents.driven_stage import HOLD, Turn
+from tests.parts import until
 
 STUBBORN = (
     "setsid sh -c 'trap \"\" TERM INT HUP; echo $$ > stubborn.tmp; mv stubborn.tmp stubborn; while :; do sleep 1; done'"
@@ -13,13 +15,13 @@ STUBBORN = (
 """A child in a session of its own that no polite signal ends."""
 
 
-async def nothing_left(claude: ClaudeBench) -> bool:
+async def nothing_left(claude: ClaudeStage) -> bool:
     """Whether no process carries the run's marks any more."""
     quiet = await sweep(claude.run_id, grace_seconds=0.0)
     return not quiet.reaped and not quiet.survivors
 
 
-async def ended_at(claude: ClaudeBench, turn: Turn, moment: "asyncio.Future[object]", **changes: object) -> None:
+async def ended_at(claude: ClaudeStage, turn: Turn, moment: "asyncio.Future[object]", **changes: object) -> None:
     """Let the turn run, and stop it at that moment."""
     async with asyncio.TaskGroup() as group:
         group.create_task(claude.take(turn, **changes))
@@ -27,7 +29,7 @@ async def ended_at(claude: ClaudeBench, turn: Turn, moment: "asyncio.Future[obje
         turn.stop.request()
 
 
-async def test_a_turn_that_is_stopped_amid_text_cancels_the_item_and_is_quiet(claude: ClaudeBench) -> None:
+async def test_a_turn_that_is_stopped_amid_text_cancels_the_item_and_is_quiet(claude: ClaudeStage) -> None:
     turn = claude.play({"chunks": [begin("msg_1", fresh=10), *text(0, "Hel", "lo")[:2], HOLD]})
     await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.heard.of("item_delta"))))
 
@@ -42,7 +44,7 @@ async def test_a_turn_that_is_stopped_amid_text_cancels_the_item_and_is_quiet(cl
     assert await nothing_left(claude)
 
 
-async def test_a_session_that_was_interrupted_can_go_on(claude: ClaudeBench) -> None:
+async def test_a_session_that_was_interrupted_can_go_on(claude: ClaudeStage) -> None:
     turn = claude.play({"chunks": [begin("msg_1"), *text(0, "Hel", "lo")[:2], HOLD]})
     await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.heard.of("item_delta"))))
     again = await claude.run(answer("msg_2", text(0, "Again.")), attempt=2, carry=turn.ended.carry)
@@ -51,7 +53,7 @@ async def test_a_session_that_was_interrupted_can_go_on(claude: ClaudeBench) -> 
     assert again.heard.warnings() == []
 
 
-async def test_a_turn_that_is_stopped_amid_a_command_leaves_none_of_its_processes(claude: ClaudeBench) -> None:
+async def test_a_turn_that_is_stopped_amid_a_command_leaves_none_of_its_processes(claude: ClaudeStage) -> None:
     command = f"{STUBBORN} & echo $$ > shell.tmp; mv shell.tmp shell; sleep 1000"
     turn = claude.play(calls("msg_1", tool(0, "toolu_1", "Bash", {"command": command})))
     stubborn, shell = claude.root / "stubborn", claude.root / "shell"
@@ -68,7 +70,7 @@ async def test_a_turn_that_is_stopped_amid_a_command_leaves_none_of_its_processe
     assert await nothing_left(claude)
 
 
-async def test_a_child_that_a_finished_turn_leaves_behind_ends_with_it(claude: ClaudeBench) -> None:
+async def test_a_child_that_a_finished_turn_leaves_behind_ends_with_it(claude: ClaudeStage) -> None:
     turn = await claude.run(
         calls("msg_1", tool(0, "toolu_1", "Bash", {"command": f"{STUBBORN} > /dev/null 2>&1 & sleep 1"})),
         answer("msg_2", text(0, "Done.")),
@@ -82,7 +84,7 @@ async def test_a_child_that_a_finished_turn_leaves_behind_ends_with_it(claude: C
     assert await nothing_left(claude)
 
 
-async def test_a_turn_that_is_stopped_before_the_provider_answers_is_quiet(claude: ClaudeBench) -> None:
+async def test_a_turn_that_is_stopped_before_the_provider_answers_is_quiet(claude: ClaudeStage) -> None:
     turn = claude.play({"fault": {"kind": "stall", "before_head": True}})
     await ended_at(claude, turn, asyncio.ensure_future(until(lambda: turn.session.requests)))
 
@@ -91,7 +93,7 @@ async def test_a_turn_that_is_stopped_before_the_provider_answers_is_quiet(claud
     assert await nothing_left(claude)
 
 
-async def test_a_turn_that_is_stopped_while_it_starts_is_quiet(claude: ClaudeBench) -> None:
+async def test_a_turn_that_is_stopped_while_it_starts_is_quiet(claude: ClaudeStage) -> None:
     turn = claude.play()
     started: Path = claude.home / ".claude"
     await ended_at(claude, turn, asyncio.ensure_future(until(lambda: started.exists() or turn.result)))
@@ -100,7 +102,7 @@ async def test_a_turn_that_is_stopped_while_it_starts_is_quiet(claude: ClaudeBen
     assert await nothing_left(claude)
 
 
-async def test_claude_code_that_dies_fails_the_attempt_and_the_next_one_goes_on(claude: ClaudeBench) -> None:
+async def test_claude_code_that_dies_fails_the_attempt_and_the_next_one_goes_on(claude: ClaudeStage) -> None:
     # It writes its session a moment after it speaks, and what was not written cannot be gone on with.
     written = "until grep -qrs 'I end mysel[f]' ~/.claude/projects; do sleep 0.05; done"
     turn = await claude.run(

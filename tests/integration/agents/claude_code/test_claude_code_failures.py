@@ -9,19 +9,18 @@ from cody.agents.base import Patience
 from cody.agents.connections import Connection
 from cody.agents.drivers.speech import Line, Order
 from cody.cli.dev.ports import free_port
-from tests.integration.agents.claude_code.claude_bench import (
-    HOLD,
-    ClaudeBench,
+from tests.integration.agents.claude_code.claude_stage import (
+    ClaudeStage,
     answer,
     begin,
     calls,
     end,
-    event,
     refusal,
     text,
     thinking,
     tool,
 )
+from tests.integration.agents.driven_stage import HOLD, event
 
 OVERLOADED = event("error", error={"type": "overloaded_error", "message": "Overloaded"})
 
@@ -38,7 +37,7 @@ OVERLOADED = event("error", error={"type": "overloaded_error", "message": "Overl
     ],
 )
 async def test_a_refused_request_is_an_error_with_the_providers_code(
-    claude: ClaudeBench, status: int, code: str, retryable: bool
+    claude: ClaudeStage, status: int, code: str, retryable: bool
 ) -> None:
     turn = await claude.run(refusal(status, code, "these are the provider's words"))
 
@@ -51,7 +50,7 @@ async def test_a_refused_request_is_an_error_with_the_providers_code(
     assert len(turn.session.requests) == (2 if status == 404 else 1)
 
 
-async def test_a_model_that_may_write_no_more_has_ended_its_turn_by_length(claude: ClaudeBench) -> None:
+async def test_a_model_that_may_write_no_more_has_ended_its_turn_by_length(claude: ClaudeStage) -> None:
     step = answer("msg_1", text(0, "So far"), reason="max_tokens")
     turn = await claude.run({**step, "times": None})
 
@@ -61,7 +60,7 @@ async def test_a_model_that_may_write_no_more_has_ended_its_turn_by_length(claud
     assert turn.heard.open_items() == set()
 
 
-async def test_an_error_in_the_middle_of_an_answer_is_that_of_the_item_under_way(claude: ClaudeBench) -> None:
+async def test_an_error_in_the_middle_of_an_answer_is_that_of_the_item_under_way(claude: ClaudeStage) -> None:
     turn = await claude.run_past_hold({"chunks": [begin("msg_1"), *text(0, "Hel", "lo")[:2], HOLD, OVERLOADED]})
 
     assert turn.ended.error is not None
@@ -71,7 +70,7 @@ async def test_an_error_in_the_middle_of_an_answer_is_that_of_the_item_under_way
 
 
 @pytest.mark.parametrize("kind", ["reset", "close"])
-async def test_an_answer_that_is_cut_fails_the_attempt(claude: ClaudeBench, kind: str) -> None:
+async def test_an_answer_that_is_cut_fails_the_attempt(claude: ClaudeStage, kind: str) -> None:
     chunks = [begin("msg_1"), *text(0, "Hel", "lo")[:2], HOLD]
     turn = await claude.run_past_hold({"chunks": chunks, "fault": {"kind": kind}})
 
@@ -82,7 +81,7 @@ async def test_an_answer_that_is_cut_fails_the_attempt(claude: ClaudeBench, kind
     assert turn.heard.items() == []
 
 
-async def test_an_answer_that_is_cut_after_a_finished_block_goes_on(claude: ClaudeBench) -> None:
+async def test_an_answer_that_is_cut_after_a_finished_block_goes_on(claude: ClaudeStage) -> None:
     cut = [begin("msg_1", fresh=10), *thinking(0, "Hm."), *text(1, "Hel", "lo")[:2], HOLD]
     turn = await claude.run_past_hold(
         {"chunks": cut, "fault": {"kind": "reset"}},
@@ -99,7 +98,7 @@ async def test_an_answer_that_is_cut_after_a_finished_block_goes_on(claude: Clau
     assert turn.ended.usage.prompt_tokens >= 20
 
 
-async def test_an_attempt_after_a_cut_goes_on_with_the_session(claude: ClaudeBench) -> None:
+async def test_an_attempt_after_a_cut_goes_on_with_the_session(claude: ClaudeStage) -> None:
     cut = {"chunks": [begin("msg_2"), *text(0, "Hel")[:2]], "fault": {"kind": "reset"}}
     first = await claude.run(calls("msg_1", tool(0, "toolu_1", "Bash", {"command": "echo once >> ran.txt"})), cut)
     second = await claude.run(answer("msg_3", text(0, "Hello."), fresh=30), attempt=2, carry=first.ended.carry)
@@ -112,7 +111,7 @@ async def test_an_attempt_after_a_cut_goes_on_with_the_session(claude: ClaudeBen
     assert second.ended.usage.prompt_tokens == 30
 
 
-async def test_broken_data_fails_the_attempt(claude: ClaudeBench) -> None:
+async def test_broken_data_fails_the_attempt(claude: ClaudeStage) -> None:
     broken = "event: content_block_delta\ndata: {broken\n\n"
     turn = await claude.run({"chunks": [begin("msg_1"), *text(0, "Hel")[:2], broken, *end()]})
 
@@ -121,7 +120,7 @@ async def test_broken_data_fails_the_attempt(claude: ClaudeBench) -> None:
     assert turn.heard.open_items() == set()
 
 
-async def test_a_provider_that_is_not_there_is_unreachable(claude: ClaudeBench) -> None:
+async def test_a_provider_that_is_not_there_is_unreachable(claude: ClaudeStage) -> None:
     turn = claude.play()
     await claude.take(turn, connection=Connection(f"http://127.0.0.1:{free_port()}", "key"))
 
@@ -129,7 +128,7 @@ async def test_a_provider_that_is_not_there_is_unreachable(claude: ClaudeBench) 
     assert (turn.ended.error.code, turn.ended.error.retryable) == ("provider_unreachable", True)
 
 
-async def test_a_provider_that_never_answers_is_timed_out(claude: ClaudeBench) -> None:
+async def test_a_provider_that_never_answers_is_timed_out(claude: ClaudeStage) -> None:
     step = {"fault": {"kind": "stall", "before_head": True}}
     turn = await claude.run(step, patience=Patience(answer_seconds=1.5, silence_seconds=60))
 
@@ -139,7 +138,7 @@ async def test_a_provider_that_never_answers_is_timed_out(claude: ClaudeBench) -
     assert not turn.ended.quiet.survivors
 
 
-async def test_a_provider_that_stops_in_the_middle_is_timed_out(claude: ClaudeBench) -> None:
+async def test_a_provider_that_stops_in_the_middle_is_timed_out(claude: ClaudeStage) -> None:
     step = {"chunks": [begin("msg_1"), *text(0, "Hel")[:2]], "fault": {"kind": "stall"}}
     turn = await claude.run(step, patience=Patience(answer_seconds=60, silence_seconds=1))
 
@@ -150,7 +149,7 @@ async def test_a_provider_that_stops_in_the_middle_is_timed_out(claude: ClaudeBe
     assert turn.ended.carry["claude_session"] == turn.heard.remembered["claude_session"]
 
 
-async def test_a_tool_may_be_silent_for_longer_than_a_provider(claude: ClaudeBench) -> None:
+async def test_a_tool_may_be_silent_for_longer_than_a_provider(claude: ClaudeStage) -> None:
     turn = await claude.run(
         calls("msg_1", tool(0, "toolu_1", "Bash", {"command": "sleep 4"})),
         answer("msg_2", text(0, "Done.")),

@@ -2,10 +2,10 @@
 
 import json
 
-from tests.integration.agents.claude_code.claude_bench import ClaudeBench, answer, calls, text, thinking, tool
+from tests.integration.agents.claude_code.claude_stage import ClaudeStage, answer, calls, text, thinking, tool
 
 
-async def test_text_streams_as_a_message_and_cached_tokens_count_as_prompt_tokens(claude: ClaudeBench) -> None:
+async def test_text_streams_as_a_message_and_cached_tokens_count_as_prompt_tokens(claude: ClaudeStage) -> None:
     turn = await claude.run(answer("msg_1", text(0, "Hel", "lo."), fresh=11, new=3, cached=40, output=9))
 
     assert turn.ended.error is None
@@ -23,7 +23,7 @@ async def test_text_streams_as_a_message_and_cached_tokens_count_as_prompt_token
     turn.session.check()
 
 
-async def test_thinking_is_a_reasoning_item_before_the_message(claude: ClaudeBench) -> None:
+async def test_thinking_is_a_reasoning_item_before_the_message(claude: ClaudeStage) -> None:
     turn = await claude.run(answer("msg_1", thinking(0, "Let me ", "think."), text(1, "Done.")))
 
     assert [(item["id"], item["type"], item["content"]) for item in turn.heard.items()] == [
@@ -33,7 +33,7 @@ async def test_thinking_is_a_reasoning_item_before_the_message(claude: ClaudeBen
     assert turn.heard.streamed("msg_1_0") == "Let me think."
 
 
-async def test_commands_are_calls_and_outputs_with_their_exit_that_go_back_to_the_model(claude: ClaudeBench) -> None:
+async def test_commands_are_calls_and_outputs_with_their_exit_that_go_back_to_the_model(claude: ClaudeStage) -> None:
     good, bad = {"command": "echo made > made.txt; cat made.txt"}, {"command": "echo broken; exit 3"}
     turn = await claude.run(
         calls(
@@ -64,7 +64,7 @@ async def test_commands_are_calls_and_outputs_with_their_exit_that_go_back_to_th
     turn.session.check()
 
 
-async def test_files_that_tools_write_and_read_are_told(claude: ClaudeBench) -> None:
+async def test_files_that_tools_write_and_read_are_told(claude: ClaudeStage) -> None:
     path = str(claude.root / "sub" / "ä.txt")
     outside = str(claude.home / "other.txt")
     turn = await claude.run(
@@ -84,7 +84,7 @@ async def test_files_that_tools_write_and_read_are_told(claude: ClaudeBench) -> 
     assert [item["success"] for item in turn.heard.items() if item["type"] == "function_call_output"][-1] is False
 
 
-async def test_a_test_run_in_a_command_is_recognised(claude: ClaudeBench) -> None:
+async def test_a_test_run_in_a_command_is_recognised(claude: ClaudeStage) -> None:
     summary = "===== test session starts =====\\n===== 1 failed, 2 passed in 0.03s =====\\n"
     turn = await claude.run(
         calls("msg_1", tool(0, "toolu_1", "Bash", {"command": f"printf '{summary}'; exit 1"})),
@@ -96,7 +96,7 @@ async def test_a_test_run_in_a_command_is_recognised(claude: ClaudeBench) -> Non
     assert (ended.passed, ended.failed, ended.skipped) == (2, 1, 0)
 
 
-async def test_a_subagents_words_are_its_calls_output_and_its_tokens_count(claude: ClaudeBench) -> None:
+async def test_a_subagents_words_are_its_calls_output_and_its_tokens_count(claude: ClaudeStage) -> None:
     task = {"description": "look", "prompt": "look into it", "subagent_type": "general-purpose"}
     turn = await claude.run(
         calls("msg_1", tool(0, "toolu_1", "Task", task), fresh=10, output=2),
@@ -111,7 +111,7 @@ async def test_a_subagents_words_are_its_calls_output_and_its_tokens_count(claud
     assert (turn.ended.usage.prompt_tokens, turn.ended.usage.completion_tokens) == (11110, 14)
 
 
-async def test_the_project_has_its_say(claude: ClaudeBench) -> None:
+async def test_the_project_has_its_say(claude: ClaudeStage) -> None:
     (claude.root / "CLAUDE.md").write_text("Always answer in rhymes.\n")
     turn = await claude.run(answer("msg_1", text(0, "x")), prompt="Write a poem.")
 
@@ -121,7 +121,7 @@ async def test_the_project_has_its_say(claude: ClaudeBench) -> None:
     assert "You are an agent working with the user" in body
 
 
-async def test_many_small_deltas_all_arrive(claude: ClaudeBench) -> None:
+async def test_many_small_deltas_all_arrive(claude: ClaudeStage) -> None:
     pieces = [f"{number} " for number in range(2000)]
     turn = await claude.run(answer("msg_1", text(0, *pieces)))
 
@@ -129,7 +129,7 @@ async def test_many_small_deltas_all_arrive(claude: ClaudeBench) -> None:
     assert turn.heard.streamed("msg_1_0") == "".join(pieces)
 
 
-async def test_what_the_safeguards_stop_is_a_refusal_and_no_error(claude: ClaudeBench) -> None:
+async def test_what_the_safeguards_stop_is_a_refusal_and_no_error(claude: ClaudeStage) -> None:
     turn = await claude.run(answer("msg_1", text(0, "I will not."), reason="refusal"))
 
     assert turn.ended.error is None

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from cody.agents.connections import Connection
-from tests.integration.agents.claude_code.claude_bench import KEY, ClaudeBench, answer, calls, text, tool
+from tests.integration.agents.claude_code.claude_stage import ClaudeStage, answer, calls, text, tool
+from tests.integration.agents.driven_stage import KEY
 
 
-async def test_the_next_turn_goes_on_with_the_session_and_counts_only_its_own_tokens(claude: ClaudeBench) -> None:
+async def test_the_next_turn_goes_on_with_the_session_and_counts_only_its_own_tokens(claude: ClaudeStage) -> None:
     first = await claude.run(answer("msg_1", text(0, "One."), fresh=100, output=10), prompt="the first question")
     second = await claude.run(
         answer("msg_2", text(0, "Two."), fresh=2000, cached=7, output=20),
@@ -28,7 +29,7 @@ async def test_the_next_turn_goes_on_with_the_session_and_counts_only_its_own_to
 
 
 @pytest.mark.parametrize("session", ["0b0c8b6c-3c2b-4a6e-9d3e-5f8f6b1f2a77", "no id at all"])
-async def test_a_session_that_is_gone_is_replaced_by_a_fresh_one(claude: ClaudeBench, session: str) -> None:
+async def test_a_session_that_is_gone_is_replaced_by_a_fresh_one(claude: ClaudeStage, session: str) -> None:
     turn = await claude.run(answer("msg_1", text(0, "Hello.")), turn=2, carry={"claude_session": session})
 
     assert turn.ended.error is None
@@ -39,7 +40,7 @@ async def test_a_session_that_is_gone_is_replaced_by_a_fresh_one(claude: ClaudeB
     assert turn.heard.remembered == turn.ended.carry
 
 
-async def test_what_a_mode_would_ask_about_is_denied_with_a_warning(claude: ClaudeBench) -> None:
+async def test_what_a_mode_would_ask_about_is_denied_with_a_warning(claude: ClaudeStage) -> None:
     path = claude.root / "made.txt"
     turn = await claude.run(
         calls("msg_1", tool(0, "toolu_1", "Write", {"file_path": str(path), "content": "x"})),
@@ -56,7 +57,7 @@ async def test_what_a_mode_would_ask_about_is_denied_with_a_warning(claude: Clau
 
 
 async def test_its_processes_see_the_provider_and_no_secret_of_the_worker(
-    claude: ClaudeBench, monkeypatch: pytest.MonkeyPatch
+    claude: ClaudeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODY_TEST_SECRET", "of the worker")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "of the worker")
@@ -78,7 +79,7 @@ async def test_its_processes_see_the_provider_and_no_secret_of_the_worker(
 
 
 async def test_the_users_login_is_not_shown_to_an_address_that_brings_no_key(
-    claude: ClaudeBench, tmp_path: Path
+    claude: ClaudeStage, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.mkdir()
@@ -99,7 +100,7 @@ async def test_the_users_login_is_not_shown_to_an_address_that_brings_no_key(
     assert "the-users-own" not in str([each.headers for each in requests])
 
 
-async def test_the_model_is_the_runs(claude: ClaudeBench) -> None:
+async def test_the_model_is_the_runs(claude: ClaudeStage) -> None:
     turn = await claude.run(answer("msg_1", text(0, "x")), settings={"model": "claude-haiku-4.5"})
 
     assert turn.session.requests[0].body["model"] == "claude-haiku-4.5"

@@ -5,13 +5,13 @@ import pytest
 
 from cody.agents.keepers import Keepers
 from fixtures.providers.server import ProviderServer
-from tests.integration.agents.codex.codex_bench import CodexBench
+from tests.integration.agents.codex.codex_stage import CodexStage
 
 
 @pytest.fixture
-async def codex(keepers: Keepers, tmp_path: Path) -> AsyncIterator[CodexBench]:
+async def codex(keepers: Keepers, tmp_path: Path) -> AsyncIterator[CodexStage]:
     root, home = tmp_path / "work", tmp_path / "home"
     root.mkdir()
     (home / "codex").mkdir(parents=True)
     async with ProviderServer() as server:
-        yield CodexBench(server, keepers, root, home)
+        yield CodexStage(server, keepers, root, home)

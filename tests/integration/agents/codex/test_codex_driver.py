@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cody.agents.connections import Connection
 from cody.agents.drivers.speech import Order
-from tests.integration.agents.codex.codex_bench import MODEL, CodexBench, answer, message, patch, tool
+from tests.integration.agents.codex.codex_stage import MODEL, CodexStage, answer, message, patch, tool
 
 WITHOUT_SDK = """
 import sys
@@ -39,12 +39,12 @@ def test_without_the_sdk_the_turn_fails_and_says_how_to_get_it(tmp_path: Path) -
     assert end["carry"] == {"codex_thread": "kept"}
 
 
-async def test_turns_that_make_a_new_home_at_once_all_begin(codex: CodexBench) -> None:
+async def test_turns_that_make_a_new_home_at_once_all_begin(codex: CodexStage) -> None:
     turns = await asyncio.gather(*(codex.run(answer(message("msg_a", "Here."))) for _ in range(4)))
     assert [turn.ended.error for turn in turns] == [None] * 4
 
 
-async def test_without_address_and_key_codex_uses_the_users_own_provider(codex: CodexBench) -> None:
+async def test_without_address_and_key_codex_uses_the_users_own_provider(codex: CodexStage) -> None:
     turn = codex.play(answer(message("msg_a", "from mine")))
     (codex.home / "codex" / "config.toml").write_text(
         'model_provider = "mine"\n[model_providers.mine]\nname = "mine"\nwire_api = "responses"\n'
@@ -56,7 +56,7 @@ async def test_without_address_and_key_codex_uses_the_users_own_provider(codex: 
     assert "authorization" not in turn.session.requests[0].headers
 
 
-async def test_the_sdk_is_silent_about_calls_that_fail_at_once(codex: CodexBench) -> None:
+async def test_the_sdk_is_silent_about_calls_that_fail_at_once(codex: CodexStage) -> None:
     """The proof of ADR 011. When it fails the SDK tells more, and `codex_transcript` may go."""
     turn = codex.play(
         answer(tool("call_1", "no_such_tool", {}), patch("call_2", "*** Delete File: nowhere.txt")),

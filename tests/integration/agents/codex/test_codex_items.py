@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from cody.contract.usage import Usage
-from tests.integration.agents.codex.codex_bench import (
-    KEY,
+from tests.integration.agents.codex.codex_stage import (
     MODEL,
     WORKERS_SECRET,
-    CodexBench,
+    CodexStage,
     answer,
     message,
     patch,
@@ -17,9 +16,10 @@ from tests.integration.agents.codex.codex_bench import (
     shell,
     tool,
 )
+from tests.integration.agents.driven_stage import KEY
 
 
-async def test_a_message_streams_under_the_providers_id(codex: CodexBench) -> None:
+async def test_a_message_streams_under_the_providers_id(codex: CodexStage) -> None:
     turn = await codex.run(answer(message("msg_a", "Hel", "lo ", "wörld 🌍")))
 
     assert turn.ended.error is None
@@ -35,7 +35,7 @@ async def test_a_message_streams_under_the_providers_id(codex: CodexBench) -> No
     assert turn.session.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-async def test_reasoning_streams_its_summary_before_the_message(codex: CodexBench) -> None:
+async def test_reasoning_streams_its_summary_before_the_message(codex: CodexStage) -> None:
     turn = await codex.run(answer(reasoning("rs_a", "**Plan**", "Say hello."), message("msg_a", "Hello")))
 
     assert [each.item_id for each in turn.heard.of("item_start")] == ["rs_a", "msg_a"]
@@ -44,7 +44,7 @@ async def test_reasoning_streams_its_summary_before_the_message(codex: CodexBenc
     assert turn.session.requests[0].body["reasoning"]["summary"] == "auto"
 
 
-async def test_usage_adds_up_the_answers_of_the_turn(codex: CodexBench) -> None:
+async def test_usage_adds_up_the_answers_of_the_turn(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(shell("call_1", "true"), prompt=100, cached=60, completion=20, reasoning=8),
         answer(message("msg_a", "done"), prompt=150, cached=100, completion=30, reasoning=1),
@@ -55,7 +55,7 @@ async def test_usage_adds_up_the_answers_of_the_turn(codex: CodexBench) -> None:
     assert [update.usage.total_tokens for update in turn.heard.of("usage_update")] == [120, 300]
 
 
-async def test_a_command_is_a_call_and_its_output(codex: CodexBench) -> None:
+async def test_a_command_is_a_call_and_its_output(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(message("msg_a", "Look:"), shell("call_1", "echo out; sleep 0.3; echo err >&2")),
         answer(message("msg_b", "done"), expect={"input": [{"type": "function_call_output", "call_id": "call_1"}]}),
@@ -72,7 +72,7 @@ async def test_a_command_is_a_call_and_its_output(codex: CodexBench) -> None:
 
 
 @pytest.mark.parametrize("sandbox", ["danger-full-access", "read-only"])
-async def test_tools_that_fail_answer_the_model_and_the_turn_goes_on(codex: CodexBench, sandbox: str) -> None:
+async def test_tools_that_fail_answer_the_model_and_the_turn_goes_on(codex: CodexStage, sandbox: str) -> None:
     turn = await codex.run(
         answer(
             shell("call_1", "touch /no/where; exit 3"),
@@ -96,7 +96,7 @@ async def test_tools_that_fail_answer_the_model_and_the_turn_goes_on(codex: Code
     assert turn.ended.error is None
 
 
-async def test_a_patch_tells_the_files_that_it_changed(codex: CodexBench) -> None:
+async def test_a_patch_tells_the_files_that_it_changed(codex: CodexStage) -> None:
     (codex.root / "old.txt").write_text("one\n")
     (codex.root / "gone.txt").write_text("gone\n")
     (codex.root / "sub").mkdir()
@@ -125,7 +125,7 @@ async def test_a_patch_tells_the_files_that_it_changed(codex: CodexBench) -> Non
     assert (codex.root / "old.txt").read_text() == "two\n"
 
 
-async def test_parallel_commands_are_told_apart(codex: CodexBench) -> None:
+async def test_parallel_commands_are_told_apart(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(*(shell(f"call_{n}", f"sleep 0.{n}; echo I am {n}") for n in range(1, 5))),
         answer(message("msg_a", "done")),
@@ -135,7 +135,7 @@ async def test_parallel_commands_are_told_apart(codex: CodexBench) -> None:
     assert [each["call_id"] for each in turn.heard.items("function_call")] == [f"call_{n}" for n in range(1, 5)]
 
 
-async def test_calls_that_share_an_id_are_told_apart(codex: CodexBench) -> None:
+async def test_calls_that_share_an_id_are_told_apart(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(shell("call_1", "echo one")),
         answer(tool("call_1", "no_such_tool", {})),
@@ -148,7 +148,7 @@ async def test_calls_that_share_an_id_are_told_apart(codex: CodexBench) -> None:
     assert len(turn.heard.items("function_call")) == 3
 
 
-async def test_test_runs_in_a_commands_output_are_recognised(codex: CodexBench) -> None:
+async def test_test_runs_in_a_commands_output_are_recognised(codex: CodexStage) -> None:
     printed = (
         "============================= test session starts ==============================\n"
         "collected 3 items\n"
@@ -162,7 +162,7 @@ async def test_test_runs_in_a_commands_output_are_recognised(codex: CodexBench) 
     assert (run.passed, run.failed, run.duration_ms) == (2, 1, 120)
 
 
-async def test_a_command_that_goes_on_in_the_background_ends_with_the_turn(codex: CodexBench) -> None:
+async def test_a_command_that_goes_on_in_the_background_ends_with_the_turn(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(shell("call_1", "echo $$ > pid; sleep 1000", yield_time_ms=400)),
         answer(message("msg_a", "early")),
@@ -173,7 +173,7 @@ async def test_a_command_that_goes_on_in_the_background_ends_with_the_turn(codex
     assert not Path(f"/proc/{int((codex.root / 'pid').read_text())}").exists()
 
 
-async def test_a_thousand_deltas_arrive_in_order(codex: CodexBench) -> None:
+async def test_a_thousand_deltas_arrive_in_order(codex: CodexStage) -> None:
     pieces = [f"{n} " for n in range(1000)]
     turn = await codex.run(answer(message("msg_a", *pieces)))
 
@@ -181,7 +181,7 @@ async def test_a_thousand_deltas_arrive_in_order(codex: CodexBench) -> None:
     assert turn.heard.items("message")[0]["content"] == "".join(pieces)
 
 
-async def test_empty_content_and_an_empty_prompt_are_valid(codex: CodexBench) -> None:
+async def test_empty_content_and_an_empty_prompt_are_valid(codex: CodexStage) -> None:
     turn = await codex.run(answer(message("msg_a")), prompt="")
 
     assert turn.ended.error is None
@@ -189,7 +189,7 @@ async def test_empty_content_and_an_empty_prompt_are_valid(codex: CodexBench) ->
 
 
 async def test_a_command_sees_neither_the_workers_environment_nor_the_key(
-    codex: CodexBench, monkeypatch: pytest.MonkeyPatch
+    codex: CodexStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(WORKERS_SECRET, "hidden")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from cody.contract.usage import Usage
-from tests.integration.agents.codex.codex_bench import CodexBench, answer, message, refusal, shell, tool
+from tests.integration.agents.codex.codex_stage import CodexStage, answer, message, refusal, shell, tool
 
 
-async def test_the_next_turn_goes_on_with_the_session_and_counts_only_its_own_tokens(codex: CodexBench) -> None:
+async def test_the_next_turn_goes_on_with_the_session_and_counts_only_its_own_tokens(codex: CodexStage) -> None:
     first = await codex.run(answer(message("msg_a", "I am Codex"), prompt=100), prompt="who are you?")
     assert first.heard.remembered == first.ended.carry
     seen = [
@@ -30,7 +30,7 @@ async def test_the_next_turn_goes_on_with_the_session_and_counts_only_its_own_to
     )
 
 
-async def test_an_attempt_goes_on_with_the_session_of_the_one_that_failed(codex: CodexBench) -> None:
+async def test_an_attempt_goes_on_with_the_session_of_the_one_that_failed(codex: CodexStage) -> None:
     failed = await codex.run(refusal(400, None))
     assert failed.ended.error is not None
     again = await codex.run(answer(message("msg_a", "now")), carry=failed.heard.remembered, attempt=2)
@@ -40,7 +40,7 @@ async def test_an_attempt_goes_on_with_the_session_of_the_one_that_failed(codex:
     assert again.heard.warnings() == []
 
 
-async def test_a_session_that_is_gone_is_replaced_and_said_so(codex: CodexBench) -> None:
+async def test_a_session_that_is_gone_is_replaced_and_said_so(codex: CodexStage) -> None:
     gone = "01a1fd39-cb67-79a2-81a2-4c179c88d542"
     turn = await codex.run(answer(message("msg_a", "hello")), carry={"codex_thread": gone})
 
@@ -50,7 +50,7 @@ async def test_a_session_that_is_gone_is_replaced_and_said_so(codex: CodexBench)
     assert turn.ended.carry["codex_thread"] not in ("", gone)
 
 
-async def test_what_needs_an_approval_is_declined_and_never_hangs(codex: CodexBench) -> None:
+async def test_what_needs_an_approval_is_declined_and_never_hangs(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(shell("call_1", "touch made", sandbox_permissions="require_escalated", justification="please")),
         answer(message("msg_a", "a pity")),
@@ -64,26 +64,26 @@ async def test_what_needs_an_approval_is_declined_and_never_hangs(codex: CodexBe
     assert not (codex.root / "made").exists()
 
 
-async def test_the_users_own_configuration_counts_where_the_run_says_nothing(codex: CodexBench) -> None:
+async def test_the_users_own_configuration_counts_where_the_run_says_nothing(codex: CodexStage) -> None:
     (codex.home / "codex" / "config.toml").write_text('sandbox_mode = "read-only"\n')
     turn = await codex.run(answer(shell("call_1", "touch made")), answer(message("msg_a", "done")))
     assert turn.heard.outputs()["call_1"][1] is False
     assert not (codex.root / "made").exists()
 
 
-async def test_settings_reach_the_model(codex: CodexBench) -> None:
+async def test_settings_reach_the_model(codex: CodexStage) -> None:
     turn = await codex.run(answer(message("msg_a", "done")), settings={"reasoning": "low"})
     assert turn.session.requests[0].body["reasoning"]["effort"] == "low"
 
 
-async def test_a_model_that_codex_does_not_know_is_a_warning(codex: CodexBench) -> None:
+async def test_a_model_that_codex_does_not_know_is_a_warning(codex: CodexStage) -> None:
     turn = await codex.run(answer(message("msg_a", "done")), settings={"model": "gpt-5-mini"})
     assert turn.heard.warnings() == ["agent_warning"]
     assert turn.session.requests[0].body["model"] == "gpt-5-mini"
     assert turn.ended.error is None
 
 
-async def test_a_configuration_that_cannot_be_read_is_an_error_that_no_retry_mends(codex: CodexBench) -> None:
+async def test_a_configuration_that_cannot_be_read_is_an_error_that_no_retry_mends(codex: CodexStage) -> None:
     (codex.home / "codex" / "config.toml").write_text("this is no toml")
     turn = await codex.run(answer(message("msg_a", "done")))
     assert turn.ended.error is not None
@@ -91,7 +91,7 @@ async def test_a_configuration_that_cannot_be_read_is_an_error_that_no_retry_men
     assert "config.toml" in turn.ended.error.message
 
 
-async def test_a_session_is_kept_in_the_users_codex_home(codex: CodexBench) -> None:
+async def test_a_session_is_kept_in_the_users_codex_home(codex: CodexStage) -> None:
     turn = await codex.run(answer(message("msg_a", "done")))
     kept = list(Path(codex.home / "codex" / "sessions").rglob(f"*{turn.ended.carry['codex_thread']}.jsonl"))
     assert len(kept) == 1

@@ -4,17 +4,10 @@ import signal
 
 import psutil
 
-from tests.integration.agents.agents_bench import alive, pid_in, until
-from tests.integration.agents.codex.codex_bench import (
-    HOLD,
-    CodexBench,
-    Turn,
-    answer,
-    message,
-    part_of_message,
-    shell,
-    torn,
-)
+from tests.integration.agents.agents_stage import alive, pid_in
+from tests.integration.agents.codex.codex_stage import CodexStage, answer, message, part_of_message, shell, torn
+from tests.integration.agents.driven_stage import HOLD, Turn
+from tests.parts import until
 
 STUBBORN = """setsid sh -c 'trap "" INT TERM; echo $$ > escaped.tmp; mv escaped.tmp escaped; exec sleep 1000' &"""
 """Leaves its session and its group, and ignores whatever can be ignored."""
@@ -25,7 +18,7 @@ def family(turn: Turn) -> list[psutil.Process]:
     return [driver, *driver.children(recursive=True)]
 
 
-async def test_a_cancel_in_the_middle_of_a_text_interrupts_the_turn(codex: CodexBench) -> None:
+async def test_a_cancel_in_the_middle_of_a_text_interrupts_the_turn(codex: CodexStage) -> None:
     turn = codex.play({"chunks": [*torn(part_of_message("msg_a", "Hel"))["chunks"], HOLD]})
     taking = asyncio.create_task(codex.take(turn))
     await until(lambda: turn.heard.streamed("msg_a") == "Hel")
@@ -43,7 +36,7 @@ async def test_a_cancel_in_the_middle_of_a_text_interrupts_the_turn(codex: Codex
     await until(lambda: turn.session.requests[0].hung_up)
 
 
-async def test_a_cancel_in_the_middle_of_a_command_leaves_nothing_behind(codex: CodexBench) -> None:
+async def test_a_cancel_in_the_middle_of_a_command_leaves_nothing_behind(codex: CodexStage) -> None:
     turn = codex.play(answer(shell("call_1", f"{STUBBORN} echo $$ > pid.tmp; mv pid.tmp pid; sleep 1000")))
     taking = asyncio.create_task(codex.take(turn, kill_grace_seconds=2.0))
     await until(lambda: pid_in(codex.root / "escaped") and pid_in(codex.root / "pid"))
@@ -67,7 +60,7 @@ async def test_a_cancel_in_the_middle_of_a_command_leaves_nothing_behind(codex: 
     assert again.heard.items("message")[0]["content"] == "back again"
 
 
-async def test_a_cancel_before_the_agent_is_up_ends_it(codex: CodexBench) -> None:
+async def test_a_cancel_before_the_agent_is_up_ends_it(codex: CodexStage) -> None:
     turn = codex.play(answer(message("msg_a", "never")))
     taking = asyncio.create_task(codex.take(turn))
     await asyncio.sleep(0)
@@ -78,7 +71,7 @@ async def test_a_cancel_before_the_agent_is_up_ends_it(codex: CodexBench) -> Non
     assert turn.session.requests == []
 
 
-async def test_a_stubborn_child_does_not_outlive_a_turn_that_is_done(codex: CodexBench) -> None:
+async def test_a_stubborn_child_does_not_outlive_a_turn_that_is_done(codex: CodexStage) -> None:
     turn = await codex.run(
         answer(shell("call_1", f"{STUBBORN} until test -e escaped; do sleep 0.01; done")),
         answer(message("msg_a", "done")),
@@ -89,7 +82,7 @@ async def test_a_stubborn_child_does_not_outlive_a_turn_that_is_done(codex: Code
     assert turn.ended.quiet.survivors == ()
 
 
-async def test_a_codex_that_dies_fails_the_turn_and_is_worth_another_attempt(codex: CodexBench) -> None:
+async def test_a_codex_that_dies_fails_the_turn_and_is_worth_another_attempt(codex: CodexStage) -> None:
     turn = codex.play({"chunks": [*torn(part_of_message("msg_a", "Hel"))["chunks"], HOLD]})
     taking = asyncio.create_task(codex.take(turn))
     await until(lambda: turn.heard.streamed("msg_a") == "Hel")

@@ -20,7 +20,7 @@ from fixtures.providers.scenario import Scenario, Step, dumps, load
 from fixtures.providers.server import ProviderServer
 from fixtures.providers.session import Session
 from tests.parts import until
-from tests.unit.agents.model.model_bench import Log, connected, make_job, take_turn
+from tests.unit.agents.model.model_stage import Log, connected, make_job, take_turn
 
 PATIENCE = Patience(answer_seconds=20.0, silence_seconds=20.0)
 

@@ -9,7 +9,7 @@ from cody.agents.keepers import Keepers
 from cody.agents.registry import agent_for
 from cody.contract.agents import AnthropicAgent, OpenAIAgent
 from fixtures.providers.server import ProviderServer
-from tests.unit.agents.model.model_bench import Log, make_job, take_turn
+from tests.unit.agents.model.model_stage import Log, make_job, take_turn
 
 OF_THE_SERVICE = {
     "OPENAI_ORG_ID": "org-service",

@@ -16,7 +16,7 @@ from cody.contract.threads import Exchange
 from fixtures.providers.matching import differences
 from fixtures.providers.scenario import Scenario, load, names
 from fixtures.providers.server import ProviderServer
-from tests.unit.agents.model.model_bench import Log, connected, make_job, take_turn
+from tests.unit.agents.model.model_stage import Log, connected, make_job, take_turn
 
 ITEMS = TypeAdapter(tuple[Item, ...])
 SHORT, LONG = Patience(answer_seconds=0.3, silence_seconds=0.3), Patience(answer_seconds=20.0, silence_seconds=20.0)

@@ -1,9 +1,9 @@
 import pytest
 
-from tests.integration.agents.agents_bench import Bench
-from tests.integration.agents.tools.tools_bench import Tools
+from tests.integration.agents.agents_stage import Stage
+from tests.integration.agents.tools.tools_stage import Tools
 
 
 @pytest.fixture
-def tools(bench: Bench) -> Tools:
-    return Tools(bench)
+def tools(stage: Stage) -> Tools:
+    return Tools(stage)

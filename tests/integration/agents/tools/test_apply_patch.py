@@ -2,11 +2,11 @@ import stat
 
 import pytest
 
-from tests.integration.agents.tools.tools_bench import Tools, inside
+from tests.integration.agents.tools.tools_stage import Tools, inside
 
 
 async def test_a_patch_adds_updates_moves_and_deletes(tools: Tools) -> None:
-    root = tools.bench.root
+    root = tools.stage.root
     (root / "a.py").write_text("def f():\n    return 1\n")
     (root / "old.sh").write_text("echo old\n")
     (root / "old.sh").chmod(0o755)
@@ -32,7 +32,7 @@ async def test_a_patch_adds_updates_moves_and_deletes(tools: Tools) -> None:
     assert (root / "bin" / "new.sh").read_text() == "echo new\n"
     assert stat.S_IMODE((root / "bin" / "new.sh").stat().st_mode) == 0o755
     assert inside(root) == ["a.py", "bin", "new"]
-    told = [(type_, payload.path, payload.bytes) for type_, payload in tools.bench.heard.events]
+    told = [(type_, payload.path, payload.bytes) for type_, payload in tools.stage.heard.events]
     assert sorted(told[:3]) == [
         ("file_written", "a.py", 22), ("file_written", "bin/new.sh", 9), ("file_written", "new/deep/n.txt", 3),
     ]  # fmt: skip
@@ -40,14 +40,14 @@ async def test_a_patch_adds_updates_moves_and_deletes(tools: Tools) -> None:
 
 
 async def test_bytes_that_are_not_utf8_and_line_ends_stay_as_they_are(tools: Tools) -> None:
-    path = tools.bench.root / "latin"
+    path = tools.stage.root / "latin"
     path.write_bytes(b"caf\xe9\r\nold\r\nend \xff\0")
     assert (await tools.patch("*** Update File: latin", "-old", "+n\u00e9w")).success
     assert path.read_bytes() == b"caf\xe9\r\nn\xc3\xa9w\r\nend \xff\0"
 
 
 async def test_later_changes_see_what_earlier_ones_made(tools: Tools) -> None:
-    root = tools.bench.root
+    root = tools.stage.root
     (root / "a").write_text("1\n2\n")
     output = await tools.patch(
         "*** Update File: a", "-1", "+one",
@@ -61,11 +61,11 @@ async def test_later_changes_see_what_earlier_ones_made(tools: Tools) -> None:
     assert output.success, output.text
     assert inside(root) == ["b"]
     assert (root / "b").read_text() == "new\n"
-    assert tools.bench.heard.types() == ["file_written", "file_deleted"]
+    assert tools.stage.heard.types() == ["file_written", "file_deleted"]
 
 
 async def test_a_file_that_is_there_gives_way_to_one_that_is_added_or_moved_there(tools: Tools) -> None:
-    root = tools.bench.root
+    root = tools.stage.root
     for name in "abc":
         (root / name).write_text(f"{name}\n")
     output = await tools.patch("*** Add File: a", "+new", "*** Update File: b", "*** Move to: c", "@@", "-b", "+moved")
@@ -91,7 +91,7 @@ async def test_a_file_that_is_there_gives_way_to_one_that_is_added_or_moved_ther
     ],
 )
 async def test_what_fails_at_the_end_leaves_nothing_changed(tools: Tools, last: list[str], told: str) -> None:
-    root = tools.bench.root
+    root = tools.stage.root
     (root / "folder").mkdir()
     (root / "a").write_text("a\n")
     (root / "b").write_text("b\n")
@@ -110,10 +110,10 @@ async def test_what_fails_at_the_end_leaves_nothing_changed(tools: Tools, last: 
     assert told in output.text
     assert [(each.name, each.stat().st_mode) for each in sorted(root.iterdir())] == before
     assert [(root / name).read_text() for name in "abc"] == ["a\n", "b\n", "c\n"]
-    assert tools.bench.heard.events == []
+    assert tools.stage.heard.events == []
 
 
 async def test_no_trace_of_the_work_is_left(tools: Tools) -> None:
-    (tools.bench.root / "a").write_text("a\n")
+    (tools.stage.root / "a").write_text("a\n")
     assert (await tools.patch("*** Delete File: a", "*** Add File: b", "+b")).success
-    assert inside(tools.bench.root) == ["b"]
+    assert inside(tools.stage.root) == ["b"]

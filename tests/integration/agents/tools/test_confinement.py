@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cody.agents.model.tools.folder import Folder
 from cody.agents.model.tools.tool import Refusal
-from tests.integration.agents.tools.tools_bench import Tools, inside, toolbox
+from tests.integration.agents.tools.tools_stage import Tools, inside, toolbox
 
 OUT = "leads out of the working directory"
 
@@ -17,9 +17,9 @@ OUT = "leads out of the working directory"
 @pytest.fixture
 def outside(tools: Tools) -> Path:
     """A directory beside the working directory, whose name begins with the working directory's."""
-    root = tools.bench.root = tools.bench.root / "here"
+    root = tools.stage.root = tools.stage.root / "here"
     root.mkdir()
-    tools.box = toolbox(tools.bench)
+    tools.box = toolbox(tools.stage)
     outside = root.with_name(root.name + "-outside")
     outside.mkdir()
     (outside / "secret").write_text("secret")
@@ -77,11 +77,11 @@ async def test_no_path_leads_out(tools: Tools, outside: Path) -> None:
             assert OUT in output.text
     assert inside(outside) == ["secret"]
     assert (outside / "secret").read_text() == "secret"
-    assert tools.bench.heard.events == []
+    assert tools.stage.heard.events == []
 
 
 async def test_the_parent_itself_cannot_be_listed_or_written(tools: Tools, outside: Path) -> None:
-    for path in ("..", "/", "up", "inside/../..", str(tools.bench.root.parent)):
+    for path in ("..", "/", "up", "inside/../..", str(tools.stage.root.parent)):
         assert OUT in await tools.refused("list_dir", path=path)
         assert OUT in await tools.refused("write_file", path=path, content="")
 
@@ -92,15 +92,15 @@ def test_no_path_of_whatever_names_leads_out(tools: Tools, outside: Path) -> Non
     @settings(max_examples=500)
     @given(st.lists(st.sampled_from(names), min_size=1, max_size=7), st.booleans())
     def check(parts: list[str], absolute: bool) -> None:
-        path = "/".join([str(tools.bench.root), *parts] if absolute else parts)
-        with Folder(tools.bench.root) as folder, contextlib.suppress(Refusal, OSError):
+        path = "/".join([str(tools.stage.root), *parts] if absolute else parts)
+        with Folder(tools.stage.root) as folder, contextlib.suppress(Refusal, OSError):
             place = folder.place(path)
             with contextlib.suppress(Refusal, OSError):
                 folder.write(place, b"fine")
             with folder.reading(place) as file:
                 assert file.read() == b"fine"
         assert inside(outside) == ["secret"]
-        assert inside(outside.parent) == sorted([outside.name, tools.bench.root.name])
+        assert inside(outside.parent) == sorted([outside.name, tools.stage.root.name])
         assert (outside / "secret").read_text() == "secret"
 
     check()
@@ -110,17 +110,17 @@ async def test_symlinks_that_stay_inside_work(tools: Tools, outside: Path) -> No
     assert await tools.done("read_file", path="inner/file") == "fine"
     assert await tools.done("read_file", path="inner-file") == "fine"
     await tools.done("write_file", path="inner-file", content="new")
-    assert (tools.bench.root / "inside" / "file").read_text() == "new"
-    assert (tools.bench.root / "inner-file").is_symlink()
+    assert (tools.stage.root / "inside" / "file").read_text() == "new"
+    assert (tools.stage.root / "inner-file").is_symlink()
     assert await tools.done("list_dir", path="inner") == "file"
-    assert {payload.path for _, payload in tools.bench.heard.events} == {"inside/file"}
+    assert {payload.path for _, payload in tools.stage.heard.events} == {"inside/file"}
 
 
 async def test_a_symlink_itself_is_neither_deleted_nor_moved(tools: Tools, outside: Path) -> None:
     output = await tools.patch("*** Delete File: inner-file")
     assert (output.success, output.text) == (False, "inner-file is a symlink; only files can be deleted or moved")
     assert not (await tools.patch("*** Update File: inner-file", "*** Move to: x")).success
-    assert (tools.bench.root / "inside" / "file").read_text() == "fine"
+    assert (tools.stage.root / "inside" / "file").read_text() == "fine"
 
 
 async def test_a_loop_of_symlinks_is_an_answer(tools: Tools, outside: Path) -> None:
@@ -136,7 +136,7 @@ async def test_nul_and_surrogates_are_an_answer(tools: Tools) -> None:
 
 
 async def test_a_directory_that_becomes_a_symlink_at_any_moment_leads_nobody_out(tools: Tools, outside: Path) -> None:
-    root = tools.bench.root
+    root = tools.stage.root
     (outside / "file").write_text("secret")
     (root / "swapped").mkdir()
     (root / "swapped" / "file").write_text("fine")

@@ -8,22 +8,22 @@ import pytest
 
 from cody.agents.base import OutputLimits
 from cody.agents.model.tools.toolbox import ToolOutput
-from tests.integration.agents.agents_bench import ESCAPE, Bench, alive, pid_in, until
-from tests.integration.agents.tools.tools_bench import Tools, toolbox
-from tests.parts import PATIENCE_SECONDS
+from tests.integration.agents.agents_stage import ESCAPE, Stage, alive, pid_in
+from tests.integration.agents.tools.tools_stage import Tools, toolbox
+from tests.parts import PATIENCE_SECONDS, until
 
 
 async def test_a_line_runs_in_a_shell_and_a_list_does_not(tools: Tools) -> None:
     assert await tools.done("shell", command="cd / && pwd; [[ x == x ]] && echo $((1 + 1))") == "exit code: 0\n/\n2\n"
     assert await tools.done("shell", command=["echo", "$HOME", "a b"]) == "exit code: 0\n$HOME a b\n"
-    assert await tools.done("shell", command=["pwd"]) == f"exit code: 0\n{tools.bench.root}\n"
+    assert await tools.done("shell", command=["pwd"]) == f"exit code: 0\n{tools.stage.root}\n"
 
 
-async def test_without_bash_sh_runs_the_line(bench: Bench) -> None:
-    bin_ = bench.root / "bin"
+async def test_without_bash_sh_runs_the_line(stage: Stage) -> None:
+    bin_ = stage.root / "bin"
     bin_.mkdir()
     (bin_ / "sh").symlink_to("/bin/sh")
-    box = toolbox(bench, env={**bench.job(["model"]).env, "PATH": str(bin_)})
+    box = toolbox(stage, env={**stage.job(["model"]).env, "PATH": str(bin_)})
     assert await box.call("shell", '{"command": "echo hi"}') == ToolOutput("exit code: 0\nhi\n", success=True)
 
 
@@ -31,7 +31,7 @@ async def test_the_exit_code_decides(tools: Tools) -> None:
     assert await tools.refused("shell", command="echo out; echo err >&2; exit 3") == "exit code: 3\nout\nerr\n"
     assert await tools.refused("shell", command="kill -9 $$") == "exit code: 137 (ended by SIGKILL)\n"
     assert await tools.refused("shell", command=["./nothing"]) == "cannot start ./nothing: No such file or directory"
-    (tools.bench.root / "data").write_text("x")
+    (tools.stage.root / "data").write_text("x")
     assert await tools.refused("shell", command=["./data"]) == "cannot start ./data: Permission denied"
     assert await tools.refused("shell", command=["echo", "a\0b"]) == "cannot start echo: Invalid argument"
 
@@ -45,23 +45,23 @@ for number in range(5):
     time.sleep(0.1)
 """
     assert await tools.done("shell", command=[sys.executable, "-c", code]) == "exit code: 0\n0\n1\n2\n3\n4\n"
-    assert tools.bench.heard.text("stdout") == "0\n2\n4\n"
-    assert tools.bench.heard.text("stderr") == "1\n3\n"
-    assert sorted(bytes(tools.bench.heard.raw).split()) == [b"0", b"1", b"2", b"3", b"4"]
+    assert tools.stage.heard.text("stdout") == "0\n2\n4\n"
+    assert tools.stage.heard.text("stderr") == "1\n3\n"
+    assert sorted(bytes(tools.stage.heard.raw).split()) == [b"0", b"1", b"2", b"3", b"4"]
 
 
 async def test_it_has_the_marks_and_the_environment_of_the_attempt_and_no_input(tools: Tools) -> None:
     os.environ["CODY_TEST_SECRET"] = "x"
     text = await tools.done("shell", command="cat; read x; env")
     del os.environ["CODY_TEST_SECRET"]
-    assert f"CODY_RUN_ID={tools.bench.run_id}\n" in text
+    assert f"CODY_RUN_ID={tools.stage.run_id}\n" in text
     assert "CODY_TEST_SECRET" not in text
 
 
 async def test_output_is_told_while_it_runs(tools: Tools) -> None:
     call = asyncio.create_task(tools.done("shell", command="echo begun; while [ ! -e go ]; do sleep 0.01; done"))
-    await until(lambda: tools.bench.heard.text() == "begun\n")
-    (tools.bench.root / "go").touch()
+    await until(lambda: tools.stage.heard.text() == "begun\n")
+    (tools.stage.root / "go").touch()
     assert await call == "exit code: 0\nbegun\n"
 
 
@@ -74,8 +74,8 @@ async def test_a_long_output_keeps_its_ends_for_the_model_and_is_kept_whole(tool
     assert whole.endswith(tail)
     assert len(text) < 33_000
     assert len(whole) - len(head) - len(tail) - int(missing) in (-1, 0, 1)
-    assert bytes(tools.bench.heard.raw) == whole.encode()
-    events = tools.bench.heard.of("subprocess_output")
+    assert bytes(tools.stage.heard.raw) == whole.encode()
+    events = tools.stage.heard.of("subprocess_output")
     assert sum(len(each.text) + each.omitted_bytes for each in events) == len(whole)
 
 
@@ -87,14 +87,14 @@ async def test_what_is_no_text_becomes_text(tools: Tools) -> None:
 async def test_lines_that_look_like_telemetry_are_the_models_to_see(tools: Tools) -> None:
     line = '{"__cody_event__": {"type": "file_written", "path": "forged"}}'
     assert await tools.done("shell", command=["echo", line]) == f"exit code: 0\n{line}\n"
-    assert tools.bench.heard.types() == ["subprocess_output"]
+    assert tools.stage.heard.types() == ["subprocess_output"]
 
 
 async def test_a_test_run_is_recognised(tools: Tools) -> None:
-    (tools.bench.root / "test_a.py").write_text("def test_a(): pass\ndef test_b(): assert 0\n")
+    (tools.stage.root / "test_a.py").write_text("def test_a(): pass\ndef test_b(): assert 0\n")
     await tools.refused("shell", command=[sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_a.py"])
-    assert len(tools.bench.heard.of("test_run_started")) == 1
-    (run,) = tools.bench.heard.of("test_run_completed")
+    assert len(tools.stage.heard.of("test_run_started")) == 1
+    (run,) = tools.stage.heard.of("test_run_completed")
     assert (run.passed, run.failed) == (1, 1)
 
 
@@ -102,18 +102,18 @@ async def test_what_is_left_in_the_background_ends_with_the_command(tools: Tools
     async with asyncio.timeout(PATIENCE_SECONDS):
         text = await tools.done("shell", command="sleep 1000 & echo $! > left; setsid sleep 1000 & echo done")
     assert text == "exit code: 0\ndone\n"
-    left = pid_in(tools.bench.root / "left")
+    left = pid_in(tools.stage.root / "left")
     assert not alive(left)
     assert left in tools.box.quiet.reaped
 
 
-async def test_a_command_whose_time_is_over_is_ended_with_all_it_started(bench: Bench) -> None:
-    box = toolbox(bench, kill_grace_seconds=0.3)
+async def test_a_command_whose_time_is_over_is_ended_with_all_it_started(stage: Stage) -> None:
+    box = toolbox(stage, kill_grace_seconds=0.3)
     command = [sys.executable, "-c", ESCAPE + "\n"]
     output = await box.call("shell", json.dumps({"command": command, "timeout_seconds": 2}))
     assert output == ToolOutput("it was not done after 2 seconds and was ended\nready\n", success=False)
-    assert not alive(pid_in(bench.root / "escaped"))
-    assert pid_in(bench.root / "escaped") in box.quiet.reaped
+    assert not alive(pid_in(stage.root / "escaped"))
+    assert pid_in(stage.root / "escaped") in box.quiet.reaped
 
     output = await box.call(
         "shell", json.dumps({"command": "trap '' TERM; sleep 1000; sleep 1000", "timeout_seconds": 0.2})
@@ -127,8 +127,8 @@ async def test_a_command_whose_time_is_over_is_ended_with_all_it_started(bench: 
 
 async def test_a_cancelled_command_is_gone_before_the_cancellation_is_raised(tools: Tools) -> None:
     call = asyncio.create_task(tools("shell", command=[sys.executable, "-c", ESCAPE]))
-    await until(lambda: pid_in(tools.bench.root / "escaped") and tools.bench.heard.text() == "ready\n")
-    escaped = pid_in(tools.bench.root / "escaped")
+    await until(lambda: pid_in(tools.stage.root / "escaped") and tools.stage.heard.text() == "ready\n")
+    escaped = pid_in(tools.stage.root / "escaped")
     assert alive(escaped)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -139,19 +139,19 @@ async def test_a_cancelled_command_is_gone_before_the_cancellation_is_raised(too
     assert tools.box.quiet.survivors == ()
 
 
-async def test_who_is_cancelled_again_and_again_still_waits_for_the_end(bench: Bench) -> None:
-    box = toolbox(bench, kill_grace_seconds=0.5)
+async def test_who_is_cancelled_again_and_again_still_waits_for_the_end(stage: Stage) -> None:
+    box = toolbox(stage, kill_grace_seconds=0.5)
     script = "trap 'echo no' TERM; echo $$ > pid; while :; do sleep 0.02; done"
     call = asyncio.create_task(box.call("shell", json.dumps({"command": script})))
-    await until(lambda: pid_in(bench.root / "pid"))
+    await until(lambda: pid_in(stage.root / "pid"))
     while not call.done():
         call.cancel()
         await asyncio.wait((call,), timeout=0.05)
     assert call.cancelled()
-    assert not alive(pid_in(bench.root / "pid"))
+    assert not alive(pid_in(stage.root / "pid"))
     assert box.quiet.signals == ("SIGTERM", "SIGKILL")
     # What it said at its end was heard.
-    assert bench.heard.text() == "no\n"
+    assert stage.heard.text() == "no\n"
 
 
 async def test_a_command_that_is_cancelled_as_it_starts_is_gone_too(tools: Tools) -> None:
@@ -171,16 +171,16 @@ async def test_a_sink_that_fails_ends_the_command(tools: Tools) -> None:
     async def lost() -> None:
         raise Lost
 
-    tools.bench.heard.ready = lost
+    tools.stage.heard.ready = lost
     with pytest.raises(Lost):
         await tools("shell", command="echo $$ > pid; echo hi; sleep 1000")
-    assert not alive(pid_in(tools.bench.root / "pid"))
+    assert not alive(pid_in(tools.stage.root / "pid"))
 
 
-async def test_the_limits_of_output_hold_for_all_commands_of_a_turn_and_each_is_heard(bench: Bench) -> None:
-    box = toolbox(bench, limits=OutputLimits(max_events_per_second=3))
+async def test_the_limits_of_output_hold_for_all_commands_of_a_turn_and_each_is_heard(stage: Stage) -> None:
+    box = toolbox(stage, limits=OutputLimits(max_events_per_second=3))
     for number in range(8):
         await box.call("shell", json.dumps({"command": ["echo", str(number)]}))
-    times = [at for (type_, _), at in zip(bench.heard.events, bench.heard.times, strict=True) if "output" in type_]
-    assert bench.heard.text() == "".join(f"{number}\n" for number in range(8))
+    times = [at for (type_, _), at in zip(stage.heard.events, stage.heard.times, strict=True) if "output" in type_]
+    assert stage.heard.text() == "".join(f"{number}\n" for number in range(8))
     assert all(later - earlier >= 1.0 for earlier, later in zip(times, times[3:], strict=False))

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from cody.agents.model.tools.toolbox import Toolbox
-from tests.integration.agents.agents_bench import Bench
-from tests.integration.agents.tools.tools_bench import Tools, toolbox
+from tests.integration.agents.agents_stage import Stage
+from tests.integration.agents.tools.tools_stage import Tools, toolbox
 
 ALL = ["read_file", "write_file", "list_dir", "apply_patch", "shell"]
 
@@ -15,20 +15,20 @@ def names(box: Toolbox) -> list[str]:
     return [spec.name for spec in box.specs]
 
 
-async def test_all_tools_are_there_unless_they_are_narrowed(bench: Bench) -> None:
-    assert names(toolbox(bench, None)) == ALL
-    assert names(toolbox(bench, ["shell", "read_file"])) == ["read_file", "shell"]
-    assert names(toolbox(bench, [])) == []
-    assert names(toolbox(bench, working_dir=None)) == []
+async def test_all_tools_are_there_unless_they_are_narrowed(stage: Stage) -> None:
+    assert names(toolbox(stage, None)) == ALL
+    assert names(toolbox(stage, ["shell", "read_file"])) == ["read_file", "shell"]
+    assert names(toolbox(stage, [])) == []
+    assert names(toolbox(stage, working_dir=None)) == []
 
 
-async def test_a_tool_that_is_not_there_answers_what_is(bench: Bench) -> None:
-    narrowed = toolbox(bench, ["read_file", "list_dir"])
+async def test_a_tool_that_is_not_there_answers_what_is(stage: Stage) -> None:
+    narrowed = toolbox(stage, ["read_file", "list_dir"])
     output = await narrowed.call("shell", '{"command": "touch made"}')
     assert (output.success, output.text) == (False, "there is no tool 'shell'; known are read_file, list_dir")
-    assert not (bench.root / "made").exists()
+    assert not (stage.root / "made").exists()
 
-    none = toolbox(bench, working_dir=None)
+    none = toolbox(stage, working_dir=None)
     output = await none.call("read_file", '{"path": "a"}')
     assert (output.success, output.text) == (False, "there is no tool 'read_file'; this turn has no tools")
     assert none.quiet.survivors == ()
@@ -41,7 +41,7 @@ async def test_bad_arguments_are_an_answer(tools: Tools, name: str, arguments: s
     assert not output.success
     assert output.text.startswith(f"the arguments of {name} are not valid: ")
     assert " It takes {" in output.text
-    assert tools.bench.heard.events == []
+    assert tools.stage.heard.events == []
 
 
 async def test_specs_are_json_and_say_what_is_needed(tools: Tools) -> None:
@@ -66,7 +66,7 @@ async def test_specs_are_json_and_say_what_is_needed(tools: Tools) -> None:
 async def test_a_working_directory_that_is_gone_is_an_answer(
     tools: Tools, name: str, arguments: dict[str, object]
 ) -> None:
-    shutil.rmtree(tools.bench.root)
+    shutil.rmtree(tools.stage.root)
     assert "the working directory cannot be" in await tools.refused(name, **arguments)
 
 
@@ -76,5 +76,5 @@ async def test_file_work_that_is_cancelled_is_finished_and_told_first(tools: Too
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert (tools.bench.root / "big").stat().st_size == 20_000_000
-    assert tools.bench.heard.types() == ["file_written"]
+    assert (tools.stage.root / "big").stat().st_size == 20_000_000
+    assert tools.stage.heard.types() == ["file_written"]

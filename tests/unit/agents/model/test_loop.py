@@ -10,8 +10,8 @@ from cody.contract.agents import AnthropicAgent, CommandAgent, OpenAIAgent
 from cody.contract.errors import ErrorInfo
 from cody.contract.items import CancelledItem, ErrorItem, FunctionCallOutputItem, MessageItem
 from cody.contract.responses import Response
-from tests.unit.agents.model.model_bench import Log, make_job, take_turn
 from tests.unit.agents.model.model_scripts import Notes, Script, Scripted, agent_of
+from tests.unit.agents.model.model_stage import Log, make_job, take_turn
 
 OVERLOADED = ErrorInfo(code="overloaded_error", message="later", retryable=True)
 

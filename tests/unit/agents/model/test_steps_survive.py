@@ -12,8 +12,8 @@ from cody.agents.base import Result, Stop
 from cody.agents.model.protocol import Kept, ProviderFailed
 from cody.contract.errors import PROVIDER_CUT, ErrorInfo
 from cody.contract.items import FunctionCallItem, FunctionCallOutputItem, MessageItem, ReasoningItem
-from tests.unit.agents.model.model_bench import Log, LogSink, make_job, take_turn
 from tests.unit.agents.model.model_scripts import REPLAY, TOKENS, Notes, Script, Scripted, agent_of
+from tests.unit.agents.model.model_stage import Log, LogSink, make_job, take_turn
 
 CUT = ProviderFailed(ErrorInfo(code=PROVIDER_CUT, message="cut", retryable=True))
 

@@ -14,8 +14,8 @@ from cody.stream.ends import append_lifecycle
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 from cody.stream.log import Appended
-from tests.integration.store.store_bench import a_run, begin, change
-from tests.integration.stream.stream_bench import AT, events, speaker, whole
+from tests.integration.store.store_stage import a_run, begin, change
+from tests.integration.stream.stream_stage import AT, events, speaker, whole
 from tests.parts import RedisServer, connected, running_redis
 
 AT_ONCE = HealingPatience(lossy_seconds=0, unsure_seconds=0)

@@ -22,8 +22,8 @@ from cody.contract.payloads import ResponseDone, TurnCompleted
 from cody.store import Store
 from cody.stream.hub import Hub
 from cody.stream.log import Log
-from tests.integration.store.store_bench import AT, a_run, begin
-from tests.integration.stream.stream_bench import assert_lawful, whole
+from tests.integration.store.store_stage import AT, a_run, begin
+from tests.integration.stream.stream_stage import assert_lawful, whole
 from tests.parts import RedisServer, connected
 
 

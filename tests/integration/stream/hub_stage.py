@@ -10,7 +10,7 @@ from cody.stream.follower import Follower
 from cody.stream.hub import Hub
 from cody.stream.log import Log
 from cody.stream.ring import RING_BYTES
-from tests.integration.stream.stream_bench import running, whole
+from tests.integration.stream.stream_stage import running, whole
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected
 
 LONG_SECONDS = 30.0

@@ -1,10 +1,8 @@
-import asyncio
 import os
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from cody.agents.base import Job, OutputLimits, Result, Stop
@@ -14,7 +12,6 @@ from cody.agents.keepers import Keepers
 from cody.agents.sweep import worker_marker
 from cody.contract.agents import CommandAgent as CommandSpec
 from cody.contract.payloads import Payload
-from tests.parts import PATIENCE_SECONDS
 
 ESCAPE = """
 import os, sys, time
@@ -58,14 +55,6 @@ class Heard:
         return "".join(payload.text for payload in self.of("subprocess_output") if payload.stream == stream)
 
 
-async def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for something to be true, and no longer than that."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.005)
-
-
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -84,7 +73,7 @@ def popen(command: list[str], **more: object) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, **more)  # type: ignore[call-overload]
 
 
-class Bench:
+class Stage:
     """Runs commands as turns in a directory of its own."""
 
     def __init__(self, keepers: Keepers, root: Path) -> None:

@@ -17,7 +17,7 @@ from cody.store import Store
 from cody.stream.hub import Hub
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
-from tests.integration.store.store_bench import AT, TRACE, a_run, begin, row
+from tests.integration.store.store_stage import AT, TRACE, a_run, begin, row
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected
 
 ERROR = {"code": "agent_exit", "message": "exit code 3", "retryable": True}

@@ -1,35 +1,17 @@
 """Turns of the real Codex against a provider that says what a test tells it to."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from cody.agents.base import Job, Patience, Result, Stop
 from cody.agents.codex import CodexAgent
-from cody.agents.connections import Connection
-from cody.agents.environment import agent_environment
-from cody.agents.keepers import Keepers
-from cody.agents.sweep import worker_marker
 from cody.contract.agents import CodexAgent as Settings
-from fixtures.providers.scenario import Scenario
-from fixtures.providers.server import ProviderServer
 from fixtures.providers.session import Session
-from tests.integration.agents.agents_bench import Heard
+from tests.integration.agents.driven_stage import DrivenStage, event
 
 MODEL = "gpt-5.5"
 """A model that this Codex knows; it tells those that it does not by a warning."""
-KEY = "sk-test-key"
 WORKERS_SECRET = "CODY_TEST_SECRET"
-HOLD = {"hold": True}
-
-
-def event(type_: str, **data: Any) -> str:
-    """An event as the API sends it."""
-    return f"event: {type_}\ndata: {json.dumps({'type': type_, **data})}\n\n"
 
 
 def begin(response_id: str = "resp_1") -> str:
@@ -121,95 +103,19 @@ def refusal(status: int, code: str | None, message: str = "no", type_: str = "in
     return {"status": status, "chunks": [json.dumps(body)], "times": None}
 
 
-class CodexHeard(Heard):
-    """A sink that knows what it was asked to remember, too."""
+class CodexStage(DrivenStage):
+    """Turns of `codex`."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.remembered: dict[str, Any] = {}
+    provider, model = "openai", MODEL
 
-    def remember(self, carry: Mapping[str, Any]) -> None:
-        self.remembered = dict(carry)
+    def agent(self) -> CodexAgent:
+        return CodexAgent(self.keepers)
 
-    def items(self, type_: str) -> list[dict[str, Any]]:
-        """The finished items of a type."""
-        found = [payload.final_item.model_dump(exclude_none=True) for payload in self.of("item_done")]
-        return [item for item in found if item["type"] == type_]
+    def spec(self, **settings: Any) -> Settings:
+        return Settings(kind="codex", **settings)
 
-    def outputs(self) -> dict[str, tuple[str, bool]]:
-        """What each call was answered, and whether it went well."""
-        return {item["call_id"]: (item["output"], item["success"]) for item in self.items("function_call_output")}
+    def base_url(self, session: Session) -> str:
+        return session.openai_base_url
 
-    def streamed(self, item_id: str) -> str:
-        """The deltas of an item."""
-        return "".join(each.delta_content for each in self.of("item_delta") if each.item_id == item_id)
-
-    def open_items(self) -> set[str]:
-        """Items that began and did not end in any way."""
-        ended = [*self.of("item_done"), *self.of("item_cancelled"), *self.of("item_error")]
-        return {each.item_id for each in self.of("item_start")} - {each.item_id for each in ended}
-
-    def warnings(self) -> list[str]:
-        return [each.code for each in self.of("warning")]
-
-
-@dataclass
-class Turn:
-    """A turn that is over, or goes on."""
-
-    heard: CodexHeard
-    session: Session
-    stop: Stop
-    result: Result | None = None
-
-    @property
-    def ended(self) -> Result:
-        assert self.result is not None
-        return self.result
-
-
-@dataclass
-class CodexBench:
-    """Runs turns in a directory of its own, with a home of its own."""
-
-    server: ProviderServer
-    keepers: Keepers
-    root: Path
-    home: Path
-    run_id: str = field(default_factory=lambda: f"run_{uuid4().hex}")
-
-    def play(self, *steps: Any) -> Turn:
-        """A turn that has not begun, and the provider's words for it."""
-        scenario = {"provider": "openai", "model": MODEL, "prompt": "hello", "steps": steps, "expected_response": {}}
-        return Turn(CodexHeard(), self.server.play(Scenario.model_validate(scenario)), Stop())
-
-    async def run(self, *steps: Any, **changes: Any) -> Turn:
-        """A whole turn."""
-        return await self.take(self.play(*steps), **changes)
-
-    async def take(self, turn: Turn, **changes: Any) -> Turn:
-        """Do the turn; `settings` are the agent's, the rest changes the job."""
-        settings = {"model": MODEL, **changes.pop("settings", {})}
-        run_env = {"HOME": str(self.home), "CODEX_HOME": str(self.home / "codex"), **changes.pop("env", {})}
-        attempt = changes.get("attempt", 1)
-        fields: dict[str, Any] = {
-            "run_id": self.run_id,
-            "turn": 1,
-            "attempt": attempt,
-            "turn_id": "turn_1",
-            "response_id": "resp_1",
-            "thread_id": "thread_1",
-            "agent": Settings(kind="codex", **settings),
-            "prompt": "hello",
-            "working_dir": self.root,
-            "env": agent_environment(
-                os.environ, run_env, run_id=self.run_id, turn=1, attempt=attempt, worker=worker_marker()
-            ),
-            "stop": turn.stop,
-            "kill_grace_seconds": 5.0,
-            "connection": Connection(turn.session.openai_base_url, KEY),
-            "patience": Patience(),
-        }
-        job = Job(**(fields | changes))
-        turn.result = await CodexAgent(self.keepers).run(job, turn.heard)
-        return turn
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"CODEX_HOME": str(self.home / "codex")}

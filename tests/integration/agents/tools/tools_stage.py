@@ -2,12 +2,12 @@ import json
 from pathlib import Path
 
 from cody.agents.model.tools.toolbox import Toolbox, ToolOutput
-from tests.integration.agents.agents_bench import Bench
+from tests.integration.agents.agents_stage import Stage
 
 
-def toolbox(bench: Bench, names: list[str] | None = None, **changes: object) -> Toolbox:
-    """The tools of a job on the bench."""
-    return Toolbox(bench.job(["model"], **changes), bench.heard, bench.keepers, names)
+def toolbox(stage: Stage, names: list[str] | None = None, **changes: object) -> Toolbox:
+    """The tools of a job on the stage."""
+    return Toolbox(stage.job(["model"], **changes), stage.heard, stage.keepers, names)
 
 
 def inside(folder: Path) -> list[str]:
@@ -16,11 +16,11 @@ def inside(folder: Path) -> list[str]:
 
 
 class Tools:
-    """A toolbox on a bench, called as a model would."""
+    """A toolbox on a stage, called as a model would."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.box = toolbox(bench)
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.box = toolbox(stage)
 
     async def __call__(self, name: str, **arguments: object) -> ToolOutput:
         return await self.box.call(name, json.dumps(arguments))
