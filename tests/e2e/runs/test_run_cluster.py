@@ -7,8 +7,7 @@ import pytest
 
 from tests.cluster import RedisCluster, running_cluster
 from tests.e2e.conftest import OwnService
-from tests.e2e.runs.checks import check_ended, types
-from tests.e2e.runs.test_run_loss import CHATTER, Reader
+from tests.e2e.runs.readers import CHATTER, Reader, check_nothing_lost
 from tests.service import CODY, Service
 
 
@@ -30,10 +29,7 @@ def test_a_service_on_a_cluster(own_service: OwnService, cluster: RedisCluster):
         readers = [Reader(run, restless=restless) for run in runs for restless in (False, True)]
         for run in runs:
             run.wait("completed")
-        for reader in readers:
-            reader.check()
-        for run in runs:
-            assert "log_gap" not in types(check_ended(run))
+        check_nothing_lost(runs, readers)
         done = verified(service)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -54,7 +50,4 @@ def test_a_node_dies_under_its_runs(own_service: OwnService, cluster: RedisClust
         node.start()
         for run in runs:
             run.wait("completed")
-        for reader in readers:
-            reader.check()
-        for run in runs:
-            assert "log_gap" not in types(check_ended(run))
+        check_nothing_lost(runs, readers)

@@ -2,56 +2,15 @@
 
 import random
 import shutil
-import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.runs.checks import TERMINAL, check_ended, types
+from tests.e2e.runs.checks import types
+from tests.e2e.runs.readers import CHATTER, Reader, check_nothing_lost
 from tests.parts import PATIENCE_SECONDS
-from tests.service import ENDED, Frame, Run, Service, eventually
-
-CHATTER = """
-for n in $(seq 60); do
-    echo "line $n"
-    echo '{"__cody_event__": {"type": "file_read", "path": "a"}}'
-    sleep 0.05
-done
-"""
-COUNTED = 7
-"""Frames after which a restless client hangs up."""
-
-
-class Reader(threading.Thread):
-    """A client that reads a run to its end, and comes again with its cursor when it is cut off, or is `restless`."""
-
-    def __init__(self, run: Run, *, restless: bool = False) -> None:
-        super().__init__(daemon=True)
-        self._run = run
-        self._restless = restless
-        self.frames: list[Frame] = []
-        self.start()
-
-    def run(self) -> None:
-        while not (self.frames and self.frames[-1].event in TERMINAL):
-            headers = {"Last-Event-ID": self.frames[-1].id or ""} if self.frames else {}
-            with self._run.stream(headers=headers) as stream:
-                assert stream.status == 200, stream.body()
-                for count, frame in enumerate((frame for frame in stream if frame.event), 1):
-                    self.frames.append(frame)
-                    if self._restless and count == COUNTED:
-                        break
-
-    def check(self) -> None:
-        """What it read, each SEQ once and in order, is what a client reads that comes now."""
-        self.join(PATIENCE_SECONDS)
-        assert not self.is_alive()
-        with self._run.stream() as stream:
-            anew = {frame.seq: frame for frame in stream if frame.event}
-        assert [frame.seq for frame in self.frames] == sorted({frame.seq for frame in self.frames})
-        assert [(frame.id, frame.data) for frame in self.frames] == [(frame.id, frame.data) for frame in anew.values()]
-
+from tests.service import ENDED, Service, eventually
 
 def emptied(service: Service) -> None:
     with service.redis() as redis:
@@ -85,10 +44,7 @@ def test_logs_heal_at_any_point_while_their_worker_lives(fragile: Service, lose:
         run.wait("completed")
     paused.control("resume")
     paused.wait("completed")
-    for reader in readers:
-        reader.check()
-    for run in (*runs, paused):
-        assert not types(check_ended(run), "log_gap")
+    check_nothing_lost((*runs, paused), readers)
 
 
 def test_what_died_with_its_worker_is_named_and_the_run_goes_on(fragile: Service):

@@ -7,6 +7,7 @@ from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
+from activities.beside import beside
 from activities.project import ProjectActivity
 from cody.contract import tasks as t
 from cody.contract.base import response_id_of
@@ -150,12 +151,10 @@ async def staged(store: Store, server: RedisServer) -> AsyncGenerator[Stage]:
     run_id = await begin(store, a_run())
     async with connected(server.url) as redis, connected(server.url, blocking=True) as blocking:
         hub = Hub(Log(redis), blocking)
-        following = asyncio.create_task(hub.run())
         stage = Stage(store, Log(redis), hub, run_id)
-        try:
-            yield stage
-        finally:
-            await stage.clear()
-            following.cancel()
-            await asyncio.wait((following,))
+        async with beside(hub.run()):
+            try:
+                yield stage
+            finally:
+                await stage.clear()
         assert hub.watched == {}

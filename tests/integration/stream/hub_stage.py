@@ -1,16 +1,18 @@
-"""A hub on real connections, and followers that write down what they saw."""
+"""A hub on real connections, a flood for it, and followers that write down what they saw."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from activities.beside import beside
 from cody.stream.budget import HUB_BYTES
 from cody.stream.entry import Entry
 from cody.stream.follower import Follower
 from cody.stream.hub import Hub
 from cody.stream.log import Log
 from cody.stream.ring import RING_BYTES
-from tests.integration.stream.stream_stage import running, whole
+from cody.stream.writer import AttemptWriter
+from tests.integration.stream.stream_stage import AT, text, whole
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected
 
 LONG_SECONDS = 30.0
@@ -24,8 +26,17 @@ async def running_hub(
     """A hub and its task; `url` is where it asks, if not the server itself (its blocking reads always go there)."""
     async with connected(url or server.url) as redis, connected(server.url, blocking=True) as blocking:
         hub = Hub(Log(redis), blocking, ring_bytes=ring_bytes, hub_bytes=hub_bytes)
-        async with running(hub.run()):
+        async with beside(hub.run()):
             yield hub
+
+
+async def flood(writer: AttemptWriter, count: int) -> None:
+    """Write so many deltas as fast as the log takes them, and return when it has them."""
+    for number in range(count):
+        writer.emit("item_delta", AT, text(f"{number}"))
+        if number % 25 == 0:
+            await asyncio.sleep(0)
+    await writer.flush()
 
 
 async def see(follower: Follower, upto: int) -> list[Entry]:

@@ -1,9 +1,7 @@
 """What tests of the log are made of: speakers, payloads, and what a log says of itself."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from cody.contract.events import ATTEMPT_ENDS, TERMINAL, Speaker, TraceContext, encode
@@ -75,16 +73,3 @@ def assert_lawful(entries: Sequence[Entry]) -> None:
         numbers[epoch] = number
         ended = epoch if epoch and entry.type in ATTEMPT_ENDS else ended
         over = entry.type in TERMINAL
-
-
-@asynccontextmanager
-async def running(work: Coroutine[Any, Any, None]) -> AsyncGenerator["asyncio.Task[None]"]:
-    """A background task that must not have failed by the end of the block, where it is cancelled."""
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
-    if not task.cancelled():
-        task.result()

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from activities.beside import beside
 from cody.stream.cluster_hub import ClusterHub
 from cody.stream.connection import RedisGone
 from cody.stream.hubs import hub_for
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
 from tests.cluster import RedisCluster, node_killed, running_cluster, slot_of
-from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, see
-from tests.integration.stream.stream_stage import AT, running, say, speaker, text
+from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, flood, see
+from tests.integration.stream.stream_stage import say, speaker
 from tests.parts import connected, new_run_id, until
 
 
@@ -29,7 +30,7 @@ async def running_hub(cluster: RedisCluster) -> AsyncGenerator[ClusterHub]:
     async with connected(cluster.url) as redis:
         hub = hub_for(Log(redis), cluster.url)
         assert isinstance(hub, ClusterHub)
-        async with running(hub.run()):
+        async with beside(hub.run()):
             yield hub
 
 
@@ -39,14 +40,10 @@ async def at_home(hub: ClusterHub, run_id: str) -> None:
     await until(lambda: not any(reader._due or reader._asked for reader in hub._readers.values()))
 
 
-async def flood(log: Log, run_id: str, count: int) -> None:
+async def flood_run(log: Log, run_id: str, count: int) -> None:
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
-    async with running(writer.run()):
-        for number in range(count):
-            writer.emit("item_delta", AT, text(f"{number}"))
-            if number % 25 == 0:
-                await asyncio.sleep(0)
-        await writer.flush()
+    async with beside(writer.run()):
+        await flood(writer, count)
 
 
 async def test_one_hub_follows_runs_on_every_node(redis_cluster: RedisCluster, log: Log) -> None:
@@ -62,7 +59,7 @@ async def test_one_hub_follows_runs_on_every_node(redis_cluster: RedisCluster, l
             followers = [stack.enter_context(hub.follow(run_id, 0)) for run_id in runs]
             watching = asyncio.gather(*(see(follower, total) for follower in followers))
             joining = asyncio.gather(*(join(hub, run_id, at) for run_id in runs for at in (1, 400, 1400)))
-            await asyncio.gather(*(flood(log, run_id, total) for run_id in runs))
+            await asyncio.gather(*(flood_run(log, run_id, total) for run_id in runs))
             for run_id, seen in zip(runs, await watching, strict=True):
                 await assert_saw_all(log, run_id, seen)
             await joining
@@ -104,7 +101,7 @@ async def test_connections_that_drop_lose_nothing(redis_cluster: RedisCluster, l
             for run_id in runs:
                 await at_home(hub, run_id)
             watching = asyncio.gather(*(see(follower, total) for follower in followers))
-            writing = asyncio.gather(*(flood(log, run_id, total) for run_id in runs))
+            writing = asyncio.gather(*(flood_run(log, run_id, total) for run_id in runs))
             for _ in range(3):
                 for node in redis_cluster.nodes:
                     await asyncio.to_thread(node.ask, "CLIENT", "KILL", "TYPE", "normal")
@@ -223,7 +220,7 @@ async def test_a_hub_starts_before_its_cluster_does(redis_cluster: RedisCluster,
         await until(lambda: all(node.saved() for node in redis_cluster.nodes))
         redis_cluster.kill()
         try:
-            async with running(hub.run()):
+            async with beside(hub.run()):
                 with hub.follow(run_id, 0) as follower:
                     with pytest.raises(RedisGone):
                         await follower.take(LONG_SECONDS)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from activities.beside import beside
 from cody.contract.payloads import ResponseDone, RunChanged
 from cody.stream.ends import Said, append_lifecycle, append_next, end_attempt
 from cody.stream.log import Fence, Log
@@ -17,7 +18,6 @@ from tests.integration.stream.stream_stage import (
     assert_lawful,
     events,
     place,
-    running,
     say,
     speaker,
     text,
@@ -123,7 +123,7 @@ async def test_many_enders_and_a_zombie_in_full_flood_write_one_end(redis_server
                 writer.emit("item_delta", AT, text("x"))
                 await asyncio.sleep(0)
 
-        async with connected(redis_server.url) as other, running(flood()):
+        async with connected(redis_server.url) as other, beside(flood()):
             zombie = asyncio.create_task(writer.run())
             await until(lambda run_id=run_id: log.last(run_id))
             enders = [end_attempt(each, run_id, TRACE, 1, last_words) for each in (log, Log(other)) * 3]

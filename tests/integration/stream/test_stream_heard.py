@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from activities.beside import beside
 from cody.contract.payloads import RunChanged
 from cody.stream.budget import HUB_BYTES, Budget
 from cody.stream.ends import append_next
@@ -15,7 +16,7 @@ from cody.stream.log import Log
 from cody.stream.ring import RING_BYTES, Ring
 from cody.stream.rings import Rings
 from tests.integration.stream.hub_stage import assert_saw_all, see
-from tests.integration.stream.stream_stage import AT, events, running, speaker
+from tests.integration.stream.stream_stage import AT, events, speaker
 from tests.parts import connected, new_run_id, until
 
 
@@ -73,7 +74,7 @@ async def hub(request: pytest.FixtureRequest) -> AsyncGenerator[Rings]:
     url: str = request.getfixturevalue(request.param).url
     async with connected(url) as redis:
         hub = hub_for(Log(redis), url)
-        async with running(hub.run()):
+        async with beside(hub.run()):
             yield hub
         await hub.aclose()
 

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
+from activities.beside import beside
 from cody.contract.events import encode
 from cody.contract.payloads import LogGap
 from cody.stream.connection import BLOCK_MS, RedisGone
@@ -13,9 +14,9 @@ from cody.stream.hub import Hub
 from cody.stream.keys import log_key
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
-from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, running_hub, see
+from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, flood, running_hub, see
 from tests.integration.stream.stream_proxy import proxy_to
-from tests.integration.stream.stream_stage import AT, running, say, speaker, text
+from tests.integration.stream.stream_stage import AT, say, speaker, text
 from tests.parts import PATIENCE_SECONDS, RedisServer, connected, new_run_id, until
 
 SOON_SECONDS = 2.0
@@ -44,14 +45,6 @@ async def assert_quick(hub: Hub, log: Log, run_id: str) -> None:
             assert [entry.seq for entry in seen] == [number]
 
 
-async def flood(writer: AttemptWriter, count: int) -> None:
-    for number in range(count):
-        writer.emit("item_delta", AT, text(f"{number}"))
-        if number % 25 == 0:
-            await asyncio.sleep(0)
-    await writer.flush()
-
-
 async def test_followers_at_different_cursors_see_each_seq_once(redis_server: RedisServer, log: Log) -> None:
     run_id = new_run_id()
     await say(log, run_id, 1, *["item_delta"] * 100)
@@ -75,7 +68,7 @@ async def test_followers_come_at_any_moment_of_a_flood(redis_server: RedisServer
         with hub.follow(run_id, 0) as follower:
             await assert_saw_all(log, run_id, await see(follower, total))
 
-    async with running_hub(redis_server) as hub, running(writer.run()):
+    async with running_hub(redis_server) as hub, beside(writer.run()):
         joining = [join(hub, at) for at in (1, 200, 2000, 3500)]
         with hub.follow(run_id, 0) as follower:
             seen, *_ = await asyncio.gather(see(follower, total), flood(writer, total), *joining)
@@ -136,7 +129,7 @@ async def test_an_event_between_an_empty_look_and_the_wait_for_more_is_not_slept
 async def test_a_slow_follower_whose_ring_overflowed_reads_for_itself(redis_server: RedisServer, log: Log) -> None:
     run_id, total = new_run_id(), 3000
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
-    async with running_hub(redis_server, ring_bytes=10_000) as hub, running(writer.run()):
+    async with running_hub(redis_server, ring_bytes=10_000) as hub, beside(writer.run()):
         with hub.follow(run_id, 0) as quick, hub.follow(run_id, 0) as slow:
             await settled(hub, run_id)
             seeing = asyncio.create_task(see(quick, total))
@@ -170,7 +163,7 @@ async def test_where_all_rings_are_full_the_quietest_is_let_go_of(redis_server: 
 async def test_an_event_larger_than_the_ring_passes(redis_server: RedisServer, log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
-    async with running_hub(redis_server, ring_bytes=100) as hub, running(writer.run()):
+    async with running_hub(redis_server, ring_bytes=100) as hub, beside(writer.run()):
         with hub.follow(run_id, 0) as follower:
             seeing = asyncio.create_task(see(follower, 3))
             for content in ("x" * 5000, "y" * 5000, "z"):
@@ -197,7 +190,7 @@ async def test_followers_go_on_when_redis_was_killed_under_them(redis_server: Re
         hub = await stack.enter_async_context(running_hub(redis_server))
         followers = [stack.enter_context(hub.follow(run_id, 0)) for run_id in runs]
         for writer in writers:
-            await stack.enter_async_context(running(writer.run()))
+            await stack.enter_async_context(beside(writer.run()))
         seeing = [asyncio.create_task(patiently(each, 2000)) for each in followers]
         await asyncio.gather(*(flood(writer, 500) for writer in writers))
         for _ in range(2):
@@ -318,9 +311,9 @@ async def test_a_hub_starts_before_redis_does(redis_server: RedisServer, log: Lo
     await say(log, run_id, 1, *["item_delta"] * 3)
     async with connected(redis_server.url) as redis, connected(redis_server.url, blocking=True) as blocking:
         hub = Hub(Log(redis), blocking)
-        async with redis_server.killed(), running(hub.run()):
+        async with redis_server.killed(), beside(hub.run()):
             with hub.follow(run_id, 0) as follower, pytest.raises(RedisGone):
                 await follower.take(LONG_SECONDS)
-        async with running(hub.run()):
+        async with beside(hub.run()):
             with hub.follow(run_id, 0) as follower:
                 await assert_saw_all(log, run_id, await see(follower, 3))

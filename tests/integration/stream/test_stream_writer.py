@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from activities.beside import beside
 from cody.stream.log import Appended, Log
 from cody.stream.writer import BATCH_BYTES, BATCH_EVENTS, ROOM_BYTES, AttemptWriter, Fenced
 from tests.integration.stream.stream_proxy import proxy_to
@@ -14,7 +15,6 @@ from tests.integration.stream.stream_stage import (
     assert_lawful,
     events,
     place,
-    running,
     say,
     speaker,
     text,
@@ -53,7 +53,7 @@ async def contents(log: Log, run_id: str) -> list[str]:
 async def test_a_single_event_leaves_at_once(log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
-    async with running(writer.run()):
+    async with beside(writer.run()):
         for number in range(1, 4):
             emit(writer, f"{number}")
             # Neither more events nor a flush push it.
@@ -64,7 +64,7 @@ async def test_a_flood_travels_in_order_and_in_big_batches(log: Log) -> None:
     watched, run_id = WatchedLog(log), new_run_id()
     writer = AttemptWriter(watched, speaker(run_id, 1, 1))
     said = [f"{number}" for number in range(10_000)]
-    async with running(writer.run()):
+    async with beside(writer.run()):
         for content in said:
             emit(writer, content)
             await writer.ready()
@@ -102,7 +102,7 @@ async def test_a_full_writer_makes_its_owner_wait_until_there_is_room(log: Log) 
     await asyncio.sleep(0)
     assert not waiting.done()
 
-    async with running(writer.run()):
+    async with beside(writer.run()):
         await asyncio.wait_for(waiting, PATIENCE_SECONDS)
         await writer.flush()
         await asyncio.wait_for(writer.ready(), PATIENCE_SECONDS)
@@ -130,7 +130,7 @@ async def test_close_lets_run_return_once_everything_is_sent(log: Log) -> None:
 async def test_flush_waits_for_what_was_emitted_before_it(log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
-    async with running(writer.run()):
+    async with beside(writer.run()):
         await asyncio.wait_for(writer.flush(), PATIENCE_SECONDS)  # nothing to wait for
         emit(writer, *"abc")
         await writer.flush()
@@ -145,7 +145,7 @@ async def test_replies_that_are_lost_double_nothing(redis_server: RedisServer, l
     said = [f"{number}" for number in range(200)]
     async with proxy_to(redis_server.port) as proxy, connected(proxy.url) as redis:
         writer = AttemptWriter(Log(redis), speaker(run_id, 1, 1))
-        async with running(writer.run()):
+        async with beside(writer.run()):
             emit(writer, "first")
             await writer.flush()
             for start in range(0, len(said), 20):
@@ -191,8 +191,8 @@ async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_s
             if said % 20 == 0:
                 await asyncio.sleep(0.001)  # no outage here fills the writer
 
-    async with running(writer.run()):
-        async with running(flood()):
+    async with beside(writer.run()):
+        async with beside(flood()):
             for _ in range(2):
                 before = said
                 await until(lambda before=before: said > before + 500)

@@ -1,6 +1,5 @@
 """Attempts at a turn, taken as Temporal's executions of the activity would take them."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 from temporalio.testing import ActivityEnvironment
 
 from activities.attempt import Parts
+from activities.beside import beside
 from activities.end import EndActivity
 from activities.project import ProjectActivity
 from activities.record import RecordActivity
@@ -98,12 +98,10 @@ async def taking(store: Store, log: Log, redis_server: RedisServer, place: Path)
     keepers = Keepers()
     async with connected(redis_server.url, blocking=True) as blocking:
         hub = Hub(log, blocking)
-        following = asyncio.create_task(hub.run())
         turns = Turns(store, log, hub, keepers, place)
         await turns.begin()
-        try:
-            yield turns
-        finally:
-            following.cancel()
-            await asyncio.wait((following,))
-            await keepers.close()
+        async with beside(hub.run()):
+            try:
+                yield turns
+            finally:
+                await keepers.close()
