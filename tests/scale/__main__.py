@@ -1,6 +1,6 @@
 """`make scale`: every case in full, each on a `cody dev` of its own; exit code 1 if a promise was broken.
 
-`make scale ONLY=turns,clients` takes some, `SMALL=1` the form that `make test` takes.
+`make scale ONLY=turns,clients` takes some, `SMALL=1` a form of minutes in which growth and cost are not judged.
 """
 
 import argparse

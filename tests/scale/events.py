@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from tests.scale.account import Account
 from tests.scale.books import last_seq
-from tests.scale.crowd import crowd
 from tests.scale.meter import Meter
-from tests.scale.reading import check_whole
+from tests.scale.reading import check_again, follow
 from tests.service import Service
 
 _LINE = {"__cody_event__": {"type": "warning", "code": "flood", "message": "x" * 100}}
@@ -48,18 +47,11 @@ def take(service: Service, size: Events) -> Account:
     command = [sys.executable, "-c", _AGENT, str(size.each // _BLOCK)]
     run = service.start(command, max_turns=size.turns, turn_timeout_seconds=_SECONDS)
     with service.redis() as redis, Meter(service, lambda: last_seq(redis, run)) as meter:
-        with crowd(service.api_port, [f"{run.path}/stream"], 1) as live:
-            (followed,) = live.wait(_SECONDS)
-        run.wait("completed")
+        followed = follow(run, _SECONDS)
     meter.report(account)
     account.cost("event", *meter.tenths())
     account.memory(meter.grown_mb, MEMORY_MB)
-    with Meter(service) as again:
-        whole = check_whole(run, account)
-    account.tell(events=whole.entries, read_again_seconds=round(again.seconds, 1))
+    whole = check_again(run, followed, account, MEMORY_MB["api"])
     account.equal("telemetry", whole.types["warning"], size.total)
     account.equal("turns", whole.types["turn_completed"], size.turns)
-    account.hold("the live stream", followed.fault)
-    account.equal("entries that were followed live", followed.entries, whole.entries)
-    account.bound("api grew while it was read", again.grown_mb["api"], MEMORY_MB["api"], "MB")
     return account

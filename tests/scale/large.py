@@ -6,10 +6,9 @@ from tests.e2e.models.answers import Api, Text, answer, scenario
 from tests.e2e.models.checks import plain, start_once, texts
 from tests.e2e.models.playing import playing
 from tests.scale.account import Account
-from tests.scale.crowd import crowd
 from tests.scale.history import history_of
 from tests.scale.meter import Meter
-from tests.scale.reading import check_whole
+from tests.scale.reading import check_again, follow
 from tests.service import Service
 
 HISTORY_BYTES = 100_000
@@ -41,24 +40,17 @@ def take(service: Service, size: Large) -> Account:
         play = providers.play(scenario(size.api, chunks))
         with Meter(service) as meter:
             run = start_once(service, play, plain(size.api))
-            with crowd(service.api_port, [f"{run.path}/stream"], 1) as live:
-                (followed,) = live.wait(_SECONDS)
-            run.wait("completed")
+            followed = follow(run, _SECONDS)
         play.check()
     meter.report(account)
     account.memory(meter.grown_mb, MEMORY_MB)
-    with Meter(service) as reading:
-        whole = check_whole(run, account)
-        (response,) = run.responses()
+    check_again(run, followed, account, MEMORY_MB["api"])
+    (response,) = run.responses()
     account.equal("the items", texts(response), wanted)
     one = service.http.get(f"/api/responses/{response['id']}").raise_for_status()
     account.equal("the response alone", one.json(), response)
-    account.tell(events=whole.entries, response_bytes=len(one.content), history_bytes=history_of(run).bytes)
-    account.tell(read_again_seconds=round(reading.seconds, 1), api_mb_of_reading_again=round(reading.grown_mb["api"]))
-    account.hold("the live stream", followed.fault)
-    account.equal("entries that were followed live", followed.entries, whole.entries)
+    account.tell(response_bytes=len(one.content), history_bytes=history_of(run).bytes)
     account.equal("the history is short", history_of(run).bytes < HISTORY_BYTES, True)
-    account.bound("api grew while it was read", reading.grown_mb["api"], MEMORY_MB["api"], "MB")
     return account
 
 

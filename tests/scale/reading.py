@@ -1,4 +1,4 @@
-"""A run's stream from the beginning, read once without keeping it: its SEQs, and what its events reduce to."""
+"""A run's stream, followed live and read again from the beginning: its SEQs, and what its events reduce to."""
 
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -10,6 +10,8 @@ from cody.contract.events import TERMINAL
 from cody.contract.responses import Response
 from cody.fold import RunFolder
 from tests.scale.account import Account
+from tests.scale.crowd import Seen, crowd
+from tests.scale.meter import Meter
 from tests.service import Run
 
 _SECONDS = 600.0
@@ -29,6 +31,14 @@ class Whole:
     def responses(self) -> list[Response]:
         """The hydrated documents."""
         return list(self.folder.responses.values())
+
+
+def follow(run: Run, seconds: float) -> Seen:
+    """What a client sees that follows the run to its end, which is to be good."""
+    with crowd(run.service.api_port, [f"{run.path}/stream"], 1) as live:
+        (seen,) = live.wait(seconds)
+    run.wait("completed")
+    return seen
 
 
 def read_whole(run: Run) -> Whole:
@@ -59,6 +69,18 @@ def check_whole(run: Run, account: Account) -> Whole:
     snapshot = run.snapshot()
     account.equal("the status", snapshot["status"], seen.folder.status)
     account.equal("the tokens", snapshot["stats"]["tokens"], seen.folder.tokens.total_tokens)
+    return seen
+
+
+def check_again(run: Run, followed: Seen, account: Account, api_mb: float) -> Whole:
+    """`check_whole`, whose entries are those that were followed live, and for which the API needs no more than that."""
+    with Meter(run.service) as meter:
+        seen = check_whole(run, account)
+    grown = meter.grown_mb["api"]
+    account.tell(events=seen.entries, read_again_seconds=round(meter.seconds, 1), api_mb_of_reading_again=round(grown))
+    account.hold("the live stream", followed.fault)
+    account.equal("entries that were followed live", followed.entries, seen.entries)
+    account.bound("api grew while it was read", grown, api_mb, "MB")
     return seen
 
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from tests.scale.account import Account
 from tests.scale.books import last_turn
-from tests.scale.crowd import crowd
 from tests.scale.history import history_of
 from tests.scale.meter import Meter
-from tests.scale.reading import check_whole
+from tests.scale.reading import check_again, follow
 from tests.service import Service
 
 HISTORY_EVENTS = 5000
@@ -32,27 +31,20 @@ def take(service: Service, size: Turns) -> Account:
     account = Account()
     run = service.start(["true"], max_turns=size.turns, epic_id="turns")
     with service.redis() as redis, Meter(service, lambda: last_turn(redis, run)) as meter:
-        with crowd(service.api_port, [f"{run.path}/stream"], 1) as live:
-            (followed,) = live.wait(_SECONDS)
-        run.wait("completed")
+        followed = follow(run, _SECONDS)
     meter.report(account)
     account.cost("turn", *meter.tenths())
     account.memory(meter.grown_mb, MEMORY_MB)
     account.bound("worker grew in the second half", meter.second_half_mb["worker"], HALF_MB, "MB")
     account.bound("api grew in the second half", meter.second_half_mb["api"], HALF_MB, "MB")
-    with Meter(service) as reading:
-        whole = check_whole(run, account)
+    whole = check_again(run, followed, account, MEMORY_MB["api"])
     (listed,) = service.listed(epic_id="turns")
     history = history_of(run)
-    account.tell(turns=size.turns, events=whole.entries, history_events=history.events)
-    account.tell(read_again_seconds=round(reading.seconds, 1), api_mb_of_reading_again=round(reading.grown_mb["api"]))
+    account.tell(turns=size.turns, history_events=history.events)
     account.equal("turns", whole.types["turn_completed"], size.turns)
     account.equal("responses", len(whole.responses), size.turns)
     account.equal("turns of the listing", listed["stats"]["turns"], size.turns)
-    account.hold("the live stream", followed.fault)
-    account.equal("entries that were followed live", followed.entries, whole.entries)
     if size.turns * EVENTS_OF_A_TURN > HISTORY_EVENTS:
         account.equal("the history started afresh", history.afresh, True)
     account.equal("the newest history is short", history.events < HISTORY_EVENTS, True)
-    account.bound("api grew while it was read", reading.grown_mb["api"], MEMORY_MB["api"], "MB")
     return account
