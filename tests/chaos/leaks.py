@@ -8,7 +8,7 @@ import psutil
 
 from tests.chaos.ground import PATIENCE_SECONDS, WORKERS, Ground
 from tests.e2e.runs.checks import TERMINAL
-from tests.e2e.runs.figures import Figures, scrape, targets
+from tests.figures import Figures, scrape, targets
 from tests.service import eventually
 
 _REDIS_POOL, _SQL_POOL = 51, 10

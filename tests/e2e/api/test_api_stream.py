@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api.api_checks import TERMINAL
+from tests.figures import scrape
 from tests.service import Frame, Run, Service, Stream
 
 CURSOR = re.compile(r"([1-9][0-9]*)-([0-9]+)")
@@ -215,10 +216,12 @@ def test_who_reads_the_terminal_event_reads_final_documents(service: Service):
         assert [response["status"] for response in run.responses()] == ["complete"]
 
 
-def test_a_cursor_ahead_is_healed_by_a_frame_too(done: Run):
+def test_a_cursor_ahead_is_healed_by_a_frame_too(done: Run, service: Service):
+    resets = scrape(f"127.0.0.1:{service.api_port}").value("cody_stream_resets_total")
     with done.stream(from_="999999", heal="frame") as stream:
         reset, *rest = stream.rest()
     assert (reset.event, reset.json["code"]) == ("stream_reset", "cursor_ahead")
     assert seqs(rest) == list(range(1, len(rest) + 1))
     assert rest[-1].event == "run_completed"
     assert error(done.stream(from_="x", heal="frame"), 400, "invalid_cursor")
+    assert scrape(f"127.0.0.1:{service.api_port}").value("cody_stream_resets_total") == resets + 1

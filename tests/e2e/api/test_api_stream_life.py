@@ -3,6 +3,7 @@
 import time
 
 from tests.e2e.conftest import OwnService
+from tests.figures import scrape
 from tests.service import Frame, Service
 
 WAITING = "while test ! -e go; do sleep 0.02; done; echo gone"
@@ -25,6 +26,7 @@ def test_silence_is_filled_and_redis_may_be_away(own_service: OwnService):
                 # A place cannot be looked up now, but the stream is there.
                 another, ahead = run.stream(), run.stream(from_="999")
                 assert (another.status, ahead.status) == (200, 200)
+                assert scrape(f"127.0.0.1:{service.api_port}").value("cody_streams_waited_total") == 2
                 (run.dir / "go").touch()
                 for each in (another, ahead):
                     each.until(_silent)

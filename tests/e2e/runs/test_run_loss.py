@@ -12,6 +12,7 @@ from tests.e2e.runs.readers import CHATTER, Reader, check_nothing_lost
 from tests.parts import PATIENCE_SECONDS
 from tests.service import ENDED, Service, eventually
 
+
 def emptied(service: Service) -> None:
     with service.redis() as redis:
         redis.flushall()

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.conftest import OwnService
-from tests.e2e.runs.figures import Figures, scrape, targets
+from tests.figures import Figures, scrape, targets
 from tests.service import Run, Service, eventually
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -57,12 +57,10 @@ def test_a_run_moves_the_workers_figures(service: Service):
     assert more("cody_activities_total", activity="take_turn", outcome="done") == 2
     assert more("cody_activities_total", outcome="failed") == 0
     assert more("cody_save_seconds_count") >= 4
-    assert after.value("cody_held_bytes") > 0
     assert after.value("cody_projector_lag_events") == after.value("cody_projector_lag_seconds") == 0
     eventually(lambda: worker(service).value("cody_archived_bytes_total") > before.value("cody_archived_bytes_total"))
     assert worker(service).value("cody_archived_chunks_total") > before.value("cody_archived_chunks_total")
     assert worker(service).value("cody_archive_round_timestamp_seconds") > events[0]["timestamp"] / 1000
-    assert api(service).value("cody_archive_bytes") >= 0
 
 
 def test_a_turn_that_runs_and_who_watches_it_are_seen(service: Service):
@@ -71,6 +69,7 @@ def test_a_turn_that_runs_and_who_watches_it_are_seen(service: Service):
     seen = worker(service)
     assert seen.value("cody_activities_running", activity="take_turn") == 1
     assert seen.value("cody_agents_running") == 1
+    assert seen.value("cody_held_bytes") > 0  # a run that has ended may be archived by now
     opened = api(service).value("cody_streams_opened_total")
     with run.stream() as one, run.stream() as other:
         for stream in (one, other):

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from activities.beside import beside
+from api.archive_size import ArchiveSize
 from cody.archive.archivist import Archivist, Retention
 from cody.archive.packing import pack, unpack
 from cody.archive.whole import WholeLog
@@ -19,11 +21,13 @@ from cody.stream.connection import RedisGone
 from cody.stream.entry import Entry
 from cody.stream.keys import fence_key, log_key
 from cody.stream.log import BOOKS_SECONDS, Log
+from tests.figures import own
 from tests.integration.store.store_stage import AT, begin, change
 from tests.integration.stream.stream_stage import events, say, speaker
-from tests.parts import new_run_id
+from tests.parts import RedisServer, new_run_id, until
 from tests.postgres import PostgresServer
 
+FAILURES, ROUND = "cody_archive_failures_total", "cody_archive_round_timestamp_seconds"
 AT_ONCE = Retention(young_seconds=0, gather_events=1)
 ANYTHING = ArchivePatience(events=1, quiet_before=2**53, young_after=2**53)
 
@@ -106,6 +110,9 @@ def test_what_is_packed_comes_out_as_it_was(entries: list[Entry]):
 async def test_a_log_reads_the_same_wherever_its_parts_are(stage: Stage):
     await stage.say(40)
     await stage.archive()
+    chunk = await stage.store.archive.holding(stage.run_id, 1)
+    assert chunk is not None
+    assert await ArchiveSize(stage.store.archive).bytes() == len(chunk.data) > 0
     await stage.say(30)
     assert await stage.in_redis() == 30
     for after in (0, 1, 39, 40, 41, 69):
@@ -181,6 +188,18 @@ async def test_a_crash_between_archiving_and_trimming_leaves_work(stage: Stage, 
     assert await stage.in_redis() == 10
     await stage.archive()
     assert await stage.in_redis() == 0
+    assert await stage.read() == stage.said
+
+
+async def test_a_round_that_fails_is_tried_again_and_seen(stage: Stage, redis_server: RedisServer):
+    await stage.say(10)
+    before = own()
+    async with beside(Archivist(stage.store, stage.log, AT_ONCE).run()):
+        async with redis_server.killed():
+            await until(lambda: own().value(FAILURES) > before.value(FAILURES))
+            assert own().value("cody_archive_waiting_runs") == 1
+        await until(lambda: own().value(ROUND) > before.value(ROUND))
+    assert await stage.store.archive.span(stage.run_id) == (1, 10)
     assert await stage.read() == stage.said
 
 

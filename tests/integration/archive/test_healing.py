@@ -17,6 +17,7 @@ from cody.stream.hub import Hub
 from cody.stream.keys import salvage_key
 from cody.stream.log import Log
 from cody.stream.mending import Mending
+from tests.figures import own
 from tests.integration.archive.healing_stage import Stage, staged
 from tests.integration.store.store_stage import a_run, begin
 from tests.integration.stream.stream_stage import assert_lawful, whole
@@ -36,7 +37,7 @@ async def test_a_living_writer_gives_back_all_that_it_said(stage: Stage):
     await stage.record(log, "run_started")
     await stage.claim()
     await stage.say(log, "turn_started", *["item_delta"] * 30)
-    before = await stage.read()
+    before, healed = await stage.read(), own().by("cody_log_heals_total", "outcome")
     await stage.lose_all()
 
     done = await stage.say(log, "item_delta")
@@ -44,6 +45,7 @@ async def test_a_living_writer_gives_back_all_that_it_said(stage: Stage):
     assert (done.outcome, done.seq) == ("ok", len(before) + 1)
     assert (await stage.read())[:-1] == before
     assert_lawful(await whole(log, stage.run_id))
+    assert own().by("cody_log_heals_total", "outcome") == {"whole": healed["whole"] + 1, "gap": healed["gap"]}
 
 
 async def test_what_was_rolled_back_comes_back_at_its_place(stage: Stage):
@@ -149,11 +151,13 @@ async def test_what_died_with_its_writer_is_named_and_its_seqs_are_not_used_agai
     await stage.claim()
     await stage.say(log, "turn_started", *["item_delta"] * 30)
     await stage.lose_all()
+    healed = own().by("cody_log_heals_total", "outcome")
 
     other = stage.worker()
     await stage.claim(attempt=2)
     await stage.say(other, "turn_started", attempt=2)
 
+    assert own().by("cody_log_heals_total", "outcome") == {"whole": healed["whole"], "gap": healed["gap"] + 1}
     entries = await whole(other, stage.run_id)
     gap, *rest = entries
     payload = parse(gap.type, gap.event).payload

@@ -12,6 +12,7 @@ from activities.project import PLACE_EVENTS
 from cody.contract.tasks import HANDED_OVER
 from cody.store import Store
 from cody.stream.keys import log_key
+from tests.figures import own
 from tests.integration.projector.projector_stage import PID, Stage, staged
 from tests.integration.store.store_stage import row
 from tests.parts import RedisServer, new_run_id, until
@@ -238,9 +239,13 @@ async def test_it_waits_patiently_for_a_response_to_begin(stage: Stage) -> None:
         began = time.process_time()
         await asyncio.wait((projector.task,), timeout=0.5)
         assert time.process_time() - began < 0.25
+        behind = own()
         speech.start_response()
         speech.complete()
     await projector.report()
+    assert behind.value("cody_projector_lag_events") == behind.value("cody_projector_lag_events_max") == 1
+    assert behind.value("cody_projector_lag_seconds") == behind.value("cody_projector_lag_seconds_max") > 0
+    assert own().value("cody_projector_lag_events") == own().value("cody_projector_lag_seconds") == 0
     await stage.assert_projected()
 
 

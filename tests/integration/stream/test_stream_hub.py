@@ -11,9 +11,11 @@ from cody.contract.payloads import LogGap
 from cody.stream.connection import BLOCK_MS, RedisGone
 from cody.stream.follower import Follower, Trimmed
 from cody.stream.hub import Hub
+from cody.stream.hub_figures import HubFigures
 from cody.stream.keys import log_key
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
+from tests.figures import own
 from tests.integration.stream.hub_stage import LONG_SECONDS, assert_saw_all, flood, running_hub, see
 from tests.integration.stream.stream_proxy import proxy_to
 from tests.integration.stream.stream_stage import AT, say, speaker, text
@@ -137,8 +139,12 @@ async def test_a_slow_follower_whose_ring_overflowed_reads_for_itself(redis_serv
             await assert_saw_all(log, run_id, await seeing)
             ring = hub._rings[run_id]
             assert ring.size <= 10_000
+            shown = {family.name: family.samples[0].value for family in HubFigures(hub).collect()}
+            assert shown["cody_hub_ring_bytes"] == ring.size > 0
             assert slow.seq + 1 < (ring.base or 0)
+            misses = own().value("cody_hub_ring_misses_total")
             await assert_saw_all(log, run_id, await see(slow, total))
+            assert own().value("cody_hub_ring_misses_total") > misses
 
 
 async def test_where_all_rings_are_full_the_quietest_is_let_go_of(redis_server: RedisServer, log: Log) -> None:

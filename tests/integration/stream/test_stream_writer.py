@@ -8,6 +8,7 @@ import pytest
 from activities.beside import beside
 from cody.stream.log import Appended, Log
 from cody.stream.writer import BATCH_BYTES, BATCH_EVENTS, ROOM_BYTES, AttemptWriter, Fenced
+from tests.figures import own
 from tests.integration.stream.stream_proxy import proxy_to
 from tests.integration.stream.stream_stage import (
     AT,
@@ -180,7 +181,7 @@ async def test_a_redis_that_forgets_the_script_again_and_again_is_told_it_again(
 async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_server: RedisServer, log: Log) -> None:
     run_id = new_run_id()
     writer = AttemptWriter(log, speaker(run_id, 1, 1))
-    said = 0
+    said, retries = 0, own().value("cody_append_retries_total")
 
     async def flood() -> None:
         nonlocal said
@@ -202,6 +203,7 @@ async def test_nothing_is_lost_or_doubled_when_redis_is_killed_mid_flood(redis_s
         await asyncio.wait_for(writer.flush(), PATIENCE_SECONDS)
 
     assert await contents(log, run_id) == [f"{number}" for number in range(said)]
+    assert own().value("cody_append_retries_total") >= retries + 2
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ async def test_owner_and_waiters_notice_when_the_log_refuses_the_attempt(
     await log.append(run_id, who.epoch, first, events(who, first, types[:1]))
     if types[1:]:
         await log.append(run_id, 0, 1, events(speaker(run_id), 1, types[1:]))
-    before = [entry.cursor for entry in await whole(log, run_id)]
+    before, refusals = [entry.cursor for entry in await whole(log, run_id)], own().by("cody_appends_total", "outcome")
 
     emit(writer, "swallowed" if attempt == 1 else "too late", "too late")
     flush = asyncio.create_task(writer.flush())
@@ -232,6 +234,7 @@ async def test_owner_and_waiters_notice_when_the_log_refuses_the_attempt(
             task.result()
         assert refused.value.outcome == outcome
     assert [entry.cursor for entry in await whole(log, run_id)] == before
+    assert own().value("cody_appends_total", outcome=outcome) == refusals[outcome] + 1
 
 
 async def test_two_attempts_at_once_and_then_a_third(log: Log) -> None:

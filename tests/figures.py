@@ -1,11 +1,14 @@
-"""What a service's programs tell of themselves, as a Prometheus reads it."""
+"""What programs count, as a Prometheus reads it: for what one did in between, take the difference of two looks."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+
+from cody.metrics import WORKER
 
 
 class Figures:
@@ -31,7 +34,13 @@ class Figures:
 
 
 def scrape(target: str) -> Figures:
+    """Those of the process that shows them at this host and port."""
     return Figures(httpx.get(f"http://{target}/metrics", trust_env=False, timeout=20).raise_for_status().text)
+
+
+def own() -> Figures:
+    """Those of this process, in which a test has a worker's parts."""
+    return Figures(generate_latest(WORKER).decode())
 
 
 def targets(data_dir: Path) -> dict[str, str]:
