@@ -72,13 +72,13 @@ def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Generator[Run]:
     with running(tmp_path_factory.mktemp("forgetful"), FORGETFUL) as service:
         run = service.start("echo 1", max_turns=2)
         run.wait("completed")
-        eventually(lambda: _status(run) == 410, what="the archive has forgotten it")
+        eventually(lambda: _forgotten(run), what="the archive has forgotten all of it")
         yield run
 
 
-def _status(run: Run) -> int:
+def _forgotten(run: Run) -> bool:
     with run.stream() as stream:
-        return stream.status
+        return stream.status == 410 and json.loads(stream.body())["earliest_cursor"] is None
 
 
 @pytest.mark.parametrize("place", [{}, {"from_": "2"}, {"headers": {"Last-Event-ID": "4"}}])
