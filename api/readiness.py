@@ -18,19 +18,27 @@ Check = Callable[[], Awaitable[None]]
 class Readiness:
     """Looks at the parts (name → check) when it is asked."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        fresh_seconds: float = FRESH_SECONDS,
+    ) -> None:
         self._checks = checks
+        self._patience_seconds = patience_seconds
+        self._fresh_seconds = fresh_seconds
         self._one_look = asyncio.Lock()
         self._found: Mapping[str, Exception | None] = {}
         self._until = 0.0
 
     async def look(self) -> Mapping[str, Exception | None]:
-        """Each part, and what is wrong with it, if anything; at most `FRESH_SECONDS` old."""
+        """Each part, and what is wrong with it, if anything; at most `fresh_seconds` old."""
         async with self._one_look:
             if time.monotonic() >= self._until:
-                found = await asyncio.gather(*(_fault(name, check) for name, check in self._checks.items()))
+                found = await asyncio.gather(*map(self._fault, self._checks.values()))
                 self._tell(dict(zip(self._checks, found, strict=True)))
-                self._until = time.monotonic() + FRESH_SECONDS
+                self._until = time.monotonic() + self._fresh_seconds
         return self._found
 
     def _tell(self, found: Mapping[str, Exception | None]) -> None:
@@ -42,13 +50,12 @@ class Readiness:
                 _log.warning("%s is back", name)
         self._found = found
 
-
-async def _fault(name: str, check: Check) -> Exception | None:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await check()
-    except TimeoutError:
-        return TimeoutError(f"no answer for {PATIENCE_SECONDS:g} s")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the part does not work, and that is told
-        return error
-    return None
+    async def _fault(self, check: Check) -> Exception | None:
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await check()
+        except TimeoutError:
+            return TimeoutError(f"no answer for {self._patience_seconds:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the part does not work, and that is told
+            return error
+        return None

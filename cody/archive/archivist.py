@@ -40,10 +40,11 @@ class Retention:
 class Archivist:
     """One to a worker; `run` is its task."""
 
-    def __init__(self, store: Store, log: Log, retention: Retention) -> None:
+    def __init__(self, store: Store, log: Log, retention: Retention, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._store = store
         self._log = log
         self._retention = retention
+        self._chunk_bytes = chunk_bytes
 
     async def run(self) -> None:
         """Go round until cancelled."""
@@ -86,7 +87,7 @@ class Archivist:
                 lost = f"SEQ {archived + 1} to {entries[0].seq - 1}"
                 _log.error("%s: %s were lost before they were archived", log.run_id, lost)
                 break
-            chunks = await asyncio.to_thread(_chunks, archived + 1, entries)
+            chunks = await asyncio.to_thread(_chunks, archived + 1, entries, self._chunk_bytes)
             whole = entries[-1].type in TERMINAL
             if not await self._store.archive.keep(log.run_id, chunks, whole=whole):
                 return False
@@ -114,10 +115,10 @@ class Archivist:
         return seq
 
 
-def _chunks(first: int, entries: Sequence[Entry]) -> list[Chunk]:
+def _chunks(first: int, entries: Sequence[Entry], chunk_bytes: int) -> list[Chunk]:
     """The entries from SEQ `first` on in chunks that follow on each other, also over a `log_gap`."""
     chunks: list[Chunk] = []
-    for part in _parts(entries):
+    for part in _parts(entries, chunk_bytes):
         chunk = Chunk(
             first=first,
             last=part[-1].seq,
@@ -139,12 +140,12 @@ def _word(entry: Entry) -> int:
     return 0 if writer else number
 
 
-def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """The entries in parts of about a chunk's size."""
+def _parts(entries: Sequence[Entry], chunk_bytes: int) -> Iterator[list[Entry]]:
+    """The entries in parts of about so many bytes."""
     part: list[Entry] = []
     size = 0
     for entry in entries:
-        if part and size + len(entry.event) > CHUNK_BYTES:
+        if part and size + len(entry.event) > chunk_bytes:
             yield part
             part, size = [], 0
         part.append(entry)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 _PATIENCE_SECONDS = 5.0
+"""How long the servers of a `cody dev` that was killed may take to end."""
 
 
 class DataDirInUseError(Exception):
@@ -15,10 +16,10 @@ class DataDirInUseError(Exception):
 class DataDirLock:
     """Holds the data directory until it is closed, and until every process that `fd` was handed to is gone."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         path = data_dir / "dev.lock"
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        until = time.monotonic() + _PATIENCE_SECONDS
+        until = time.monotonic() + patience_seconds
         while not self._taken():
             owner = path.read_text().strip()
             # An owner that lives keeps it; one that was killed leaves servers that take a moment to end.

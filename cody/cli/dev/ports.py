@@ -36,13 +36,13 @@ def free_port(host: str = LOOPBACK) -> int:
     return port
 
 
-def settle(asked: dict[str, int], host: str = LOOPBACK) -> dict[str, int]:
+def settle(asked: dict[str, int], host: str = LOOPBACK, patience_seconds: float = _PATIENCE_SECONDS) -> dict[str, int]:
     """Option → port, with 0 replaced by a free one. Raises PortTakenError naming every option that cannot be had."""
     given = [port for port in asked.values() if port]
     twice = [f"{option} {port} is asked for twice" for option, port in asked.items() if given.count(port) > 1]
     if twice:
         raise PortTakenError("; ".join(twice))
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = time.monotonic() + patience_seconds
     while taken := [(option, port) for option, port in asked.items() if port and not is_free(port, host)]:
         if time.monotonic() > until:
             lines = [f"port {port} is taken; choose another with {option} (0: a free one)" for option, port in taken]

@@ -3,18 +3,19 @@
 import asyncio
 import signal
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
-from api import readiness
 from api.gateway import Gateway
 from api.problems import TemporalGone
-from api.readiness import Readiness
+from api.readiness import Check, Readiness
+from cody.clock import now_ms
 from cody.store import DatabaseGone, Store
+from cody.store.tables import pulses
 from cody.stream.log import Log
 from tests.parts import RedisServer, connected, running_redis, until
 from tests.service import Service
@@ -28,10 +29,9 @@ async def hangs() -> None:
     await asyncio.Event().wait()
 
 
-@pytest.fixture
-def always_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found is never told again."""
-    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+def always_looking(**checks: Check) -> Readiness:
+    """What was found is never told again; the parts that are not given work."""
+    return Readiness({"temporal": well, "redis": well, "database": well, **checks}, fresh_seconds=0.0)
 
 
 @pytest.fixture
@@ -59,23 +59,30 @@ def up(health: Readiness) -> Callable[[], Awaitable[bool]]:
     return look
 
 
-async def test_a_part_that_hangs_holds_nobody_up_and_many_probes_cost_one_look(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.2)
+async def test_a_part_that_hangs_holds_nobody_up_and_many_probes_cost_one_look():
     looks = 0
 
     async def counts() -> None:
         nonlocal looks
         looks += 1
 
-    health = Readiness({"temporal": counts, "redis": hangs, "database": well})
-    monkeypatch.setattr(readiness, "FRESH_SECONDS", 3600.0)
+    checks = {"temporal": counts, "redis": hangs, "database": well}
+    health = Readiness(checks, patience_seconds=0.2, fresh_seconds=3600.0)
     found = await asyncio.gather(*(health.look() for _ in range(50)))
     assert all(one == found[0] for one in found)
     assert {part: str(fault) for part, fault in found[0].items() if fault} == {"redis": "no answer for 0.2 s"}
     assert looks == 1
-    monkeypatch.setattr(health, "_until", time.monotonic())
-    await health.look()
-    assert looks == 2
+
+
+async def test_what_is_no_longer_fresh_is_looked_at_again():
+    faults = iter([ConnectionError("away"), None])
+
+    async def comes_back() -> None:
+        if fault := next(faults):
+            raise fault
+
+    health = Readiness({"temporal": comes_back}, fresh_seconds=0.0)
+    assert [bool((await health.look())["temporal"]) for _ in range(2)] == [True, False]
 
 
 async def test_whatever_a_check_raises_its_part_is_down():
@@ -86,7 +93,6 @@ async def test_whatever_a_check_raises_its_part_is_down():
     assert {part for part, fault in found.items() if fault} == {"redis"}
 
 
-@pytest.mark.usefixtures("always_looks")
 @pytest.mark.parametrize(
     ("broken", "mended", "said"),
     [
@@ -101,7 +107,7 @@ async def test_a_redis_that_answers_but_takes_no_write_is_down(
 ):
     async with connected(redis.url) as client:
         log = Log(client)
-        health = Readiness({"temporal": well, "redis": log.touch, "database": well})
+        health = always_looking(redis=log.touch)
         assert await up(health)()
         for command in broken:
             await client.execute_command(*command.split())
@@ -111,12 +117,11 @@ async def test_a_redis_that_answers_but_takes_no_write_is_down(
         await until(up(health))
 
 
-@pytest.mark.usefixtures("always_looks")
 async def test_a_redis_whose_disk_failed_is_down(redis: RedisServer, tmp_path: Path):
     """MISCONF: it could not save, and stops taking writes."""
     async with connected(redis.url) as client:
         log = Log(client)
-        health = Readiness({"temporal": well, "redis": log.touch, "database": well})
+        health = always_looking(redis=log.touch)
         (tmp_path / "dump.rdb").mkdir()  # where it wants to put a file
         await client.execute_command("CONFIG", "SET", "save", "1 1")
         assert "MISCONF" in await until(down(health, "redis"))
@@ -125,10 +130,9 @@ async def test_a_redis_whose_disk_failed_is_down(redis: RedisServer, tmp_path: P
         await until(up(health))
 
 
-@pytest.mark.usefixtures("always_looks")
 async def test_a_redis_that_is_stopped_or_killed_is_down_until_it_is_back(redis: RedisServer):
     async with connected(redis.url) as client:
-        health = Readiness({"temporal": well, "redis": Log(client).touch, "database": well})
+        health = always_looking(redis=Log(client).touch)
         assert await up(health)()
         redis.signal(signal.SIGSTOP)
         assert "no answer" in await until(down(health, "redis"))
@@ -139,12 +143,11 @@ async def test_a_redis_that_is_stopped_or_killed_is_down_until_it_is_back(redis:
         await until(up(health))
 
 
-@pytest.mark.usefixtures("always_looks")
 async def test_sqlite_that_another_holds_for_long_is_down(tmp_path: Path):
     path = tmp_path / "cody.db"
     store = Store(f"sqlite:///{path}")
     await store.open()
-    health = Readiness({"temporal": well, "redis": well, "database": store.pulse.beat})
+    health = always_looking(database=store.pulse.beat)
     assert await up(health)()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -168,18 +171,16 @@ async def test_sqlite_that_cannot_be_written_is_down(tmp_path: Path):
     await store.close()
 
 
-async def test_a_pulse_is_one_row_a_process_and_old_ones_go(store: Store, monkeypatch: pytest.MonkeyPatch):
-    def rows() -> Awaitable[int]:
-        return store.database.read(
-            lambda connection: connection.exec_driver_sql("SELECT count(*) FROM pulses").scalar_one()
-        )
+async def test_a_pulse_is_one_row_a_process_and_old_ones_go(store: Store):
+    def rows() -> Awaitable[set[str]]:
+        return store.database.read(lambda connection: set(connection.execute(select(pulses.c.process)).scalars()))
 
+    dead = insert(pulses).values([{"process": "long dead", "at": 0}, {"process": "just dead", "at": now_ms()}])
+    await store.database.write(lambda connection: connection.execute(dead))
     for _ in range(3):
         await store.pulse.beat()
-    assert await rows() == 1
-    monkeypatch.setattr("cody.store.pulse.now_ms", lambda: 2**50)
-    await type(store.pulse)(store.database).beat()
-    assert await rows() == 1
+    assert len(await rows()) == 2
+    assert "just dead" in await rows()
 
 
 async def test_a_temporal_without_the_namespace_is_down(service: Service):

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from activities.beside import beside
 from api.archive_size import ArchiveSize
-from cody.archive.archivist import Archivist, Retention
+from cody.archive.archivist import CHUNK_BYTES, Archivist, Retention
 from cody.archive.packing import pack, unpack
 from cody.archive.whole import WholeLog
 from cody.contract.events import encode
@@ -70,8 +70,8 @@ class Stage:
         query = update(runs).where(runs.c.id == self.run_id).values(cursor_seq=len(self.said))
         await self.store.database.write(lambda connection: connection.execute(query))
 
-    async def archive(self, retention: Retention = AT_ONCE) -> None:
-        archivist = Archivist(self.store, self.log, retention)
+    async def archive(self, retention: Retention = AT_ONCE, chunk_bytes: int = CHUNK_BYTES) -> None:
+        archivist = Archivist(self.store, self.log, retention, chunk_bytes=chunk_bytes)
         while await archivist.round():
             pass
 
@@ -142,11 +142,10 @@ async def test_what_is_not_projected_is_not_archived_yet(stage: Stage):
     assert await stage.read() == stage.said
 
 
-async def test_a_log_with_too_many_bytes_is_trimmed_though_it_is_young(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cody.archive.archivist.CHUNK_BYTES", 2000)
+async def test_a_log_with_too_many_bytes_is_trimmed_though_it_is_young(stage: Stage):
     await stage.say(100)
     size = sum(len(event) for *_, event in stage.said)
-    await stage.archive(Retention(young_seconds=10**9, young_bytes=size // 2, gather_events=1))
+    await stage.archive(Retention(young_seconds=10**9, young_bytes=size // 2, gather_events=1), chunk_bytes=2000)
     assert 40 <= await stage.in_redis() <= 50
     assert await stage.read() == stage.said
 
@@ -164,11 +163,10 @@ async def test_redis_lets_go_of_a_run_that_ended_but_remembers_that_it_did(stage
     assert await stage.store.archive.due(ANYTHING) == []
 
 
-async def test_many_archivists_at_once_leave_one_archive(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cody.archive.archivist.CHUNK_BYTES", 500)
+async def test_many_archivists_at_once_leave_one_archive(stage: Stage):
     await stage.say(200)
     await stage.end()
-    await asyncio.gather(*(stage.archive() for _ in range(8)))
+    await asyncio.gather(*(stage.archive(chunk_bytes=500) for _ in range(8)))
     await stage.archive()
     chunks = await stage.store.archive.beyond(stage.run_id, 0)
     assert [chunk.first for chunk in chunks[1:]] == [chunk.last + 1 for chunk in chunks[:-1]]

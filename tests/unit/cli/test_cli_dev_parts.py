@@ -19,12 +19,6 @@ from cody.cli.dev.service import worker_parts
 from cody.cli.dev.targets import write_targets
 
 
-@pytest.fixture(autouse=True)
-def no_patience(monkeypatch):
-    monkeypatch.setattr("cody.cli.dev.ports._PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr("cody.cli.dev.lock._PATIENCE_SECONDS", 0.2)
-
-
 @pytest.fixture
 def taken():
     with socket.socket() as server:
@@ -35,7 +29,7 @@ def taken():
 
 def test_a_taken_port_is_named_with_its_option(taken):
     with pytest.raises(ports.PortTakenError, match=rf"port {taken} is taken; choose another with --ui-port"):
-        ports.settle({"--api-port": 0, "--ui-port": taken})
+        ports.settle({"--api-port": 0, "--ui-port": taken}, patience_seconds=0.2)
 
 
 def test_zero_is_a_free_port_and_none_is_given_twice():
@@ -64,7 +58,7 @@ def test_a_server_of_a_killed_owner_still_holds_it(tmp_path):
     lock.close()
     (tmp_path / "dev.lock").write_text(f"{dead_pid()}\n")
     with pytest.raises(DataDirInUseError, match="was killed"):
-        DataDirLock(tmp_path)
+        DataDirLock(tmp_path, patience_seconds=0.2)
     server.communicate(b"\n")
     DataDirLock(tmp_path).close()
 
