@@ -15,7 +15,7 @@ from api.state import Door
 from cody.archive.whole import WholeLog
 from cody.contract.cursor import START, Cursor
 from cody.store import Store
-from tests.integration.archive.healing_bench import Stage, staged
+from tests.integration.archive.healing_stage import Stage, staged
 from tests.parts import connected, until
 
 CROWD = 200

@@ -10,7 +10,7 @@ from cody.archive.healing import Healer, HealingLog, HealingPatience
 from cody.store import Store
 from cody.stream.connection import RedisGone
 from cody.stream.keys import log_key
-from tests.integration.archive.healing_bench import Stage, staged
+from tests.integration.archive.healing_stage import Stage, staged
 from tests.integration.stream.stream_proxy import Proxy, proxy_to
 from tests.parts import connected, until
 

@@ -152,7 +152,7 @@ async def test_where_all_rings_are_full_the_quietest_is_let_go_of(redis_server: 
     writers = {run_id: AttemptWriter(log, speaker(run_id, 1, 1)) for run_id in (quiet, loud)}
     async with running_hub(redis_server, hub_bytes=100_000) as hub, AsyncExitStack() as stack:
         for writer in writers.values():
-            await stack.enter_async_context(running(writer.run()))
+            await stack.enter_async_context(beside(writer.run()))
         slow, *quick = [stack.enter_context(hub.follow(run_id, 0)) for run_id in (quiet, quiet, loud)]
         for follower in quick:
             await settled(hub, follower.run_id)
