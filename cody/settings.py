@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default=500, ge=1, description="events of a live run that are archived together"
     )
     cody_archive_gather_seconds: float = Field(
-        default=30.0, ge=0, description="silence after which what a live run has said is archived"
+        default=30.0, ge=0, description="after so long what a live run has said is archived, however little it is"
     )
     cody_archive_seconds: float | None = Field(
         default=None, gt=0, description="how long the archive keeps an event; for good unless told"

@@ -62,7 +62,7 @@ class Archivist:
         now, keep = now_ms(), self._retention
         patience = ArchivePatience(
             events=keep.gather_events,
-            quiet_before=now - int(keep.gather_seconds * 1000),
+            gathered_since=now - int(keep.gather_seconds * 1000),
             young_after=now - int(keep.young_seconds * 1000),
         )
         due = await self._store.archive.due(patience)

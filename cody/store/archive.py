@@ -37,10 +37,11 @@ class Due:
 
 @dataclass(frozen=True)
 class ArchivePatience:
-    """When a log is due: so many events wait, or nothing was said since `quiet_before` (Unix ms)."""
+    """When a log is due: so many events wait, or some do and the archive ends before `gathered_since` (Unix ms)."""
 
     events: int
-    quiet_before: int
+    gathered_since: int
+    """Not silence: who goes on talking would be in Redis, and in its writer, only, for as long as it talks slowly."""
     young_after: int
     """What was said since then stays where it is fastest to read."""
 
@@ -65,6 +66,8 @@ class ArchiveStore:
             )
             .exists()
         )
+        last = select(chunks.c.at).where(chunks.c.run_id == archive.run_id).order_by(chunks.c.first_seq.desc()).limit(1)
+        reached = last.scalar_subquery()
         query = (
             select(archive.run_id, archive.archived, archive.trimmed, row.cursor_seq, ended.label("over"))
             .join(runs, row.id == archive.run_id)
@@ -73,7 +76,7 @@ class ArchiveStore:
                 or_(
                     and_(ended, archive.whole.is_(False)),
                     waits >= patience.events,
-                    and_(waits > 0, row.updated_at < patience.quiet_before),
+                    and_(waits > 0, func.coalesce(reached, row.created_at) < patience.gathered_since),
                     old,
                 ),
             )

@@ -16,7 +16,7 @@ from cody.cli.dev.ports import free_port
 from tests.parts import eventually
 
 CODY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "cody"
-START_SECONDS, STOP_SECONDS = 60.0, 10.0
+START_SECONDS, STOP_SECONDS = 180.0, 10.0
 
 
 def free_ports(number: int) -> list[int]:

@@ -29,7 +29,7 @@ from tests.postgres import PostgresServer
 
 FAILURES, ROUND = "cody_archive_failures_total", "cody_archive_round_timestamp_seconds"
 AT_ONCE = Retention(young_seconds=0, gather_events=1)
-ANYTHING = ArchivePatience(events=1, quiet_before=2**53, young_after=2**53)
+ANYTHING = ArchivePatience(events=1, gathered_since=2**53, young_after=2**53)
 
 
 def told(entries: Sequence[Entry]) -> list[tuple[int, int, str, bytes]]:
@@ -140,6 +140,17 @@ async def test_what_is_not_projected_is_not_archived_yet(stage: Stage):
     assert await stage.store.archive.span(stage.run_id) == (1, 10)
     assert await stage.in_redis() == 5
     assert await stage.read() == stage.said
+
+
+async def test_a_run_that_never_falls_silent_is_archived_all_the_same(stage: Stage):
+    for _ in range(2):
+        await stage.say(3)
+        talking = update(runs).where(runs.c.id == stage.run_id).values(updated_at=AT + 10**6)
+        await stage.store.database.write(lambda connection, talking=talking: connection.execute(talking))
+        patience = [ArchivePatience(events=10**6, gathered_since=at, young_after=0) for at in (AT, AT + 1)]
+        assert await stage.store.archive.due(patience[0]) == []
+        assert [log.run_id for log in await stage.store.archive.due(patience[1])] == [stage.run_id]
+        await stage.archive(Retention(young_seconds=10**12, gather_events=1))
 
 
 async def test_a_log_with_too_many_bytes_is_trimmed_though_it_is_young(stage: Stage):
