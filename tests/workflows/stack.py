@@ -142,7 +142,13 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(
-    folder: Path, address: str, redis_url: str, *, runner: WorkflowRunner = SANDBOX, cached_workflows: int = 1000
+    folder: Path,
+    address: str,
+    redis_url: str,
+    *,
+    runner: WorkflowRunner = SANDBOX,
+    cached_workflows: int = 1000,
+    max_turns: int = 16,
 ) -> AsyncGenerator[Stack]:
     """Workers and a desk; everything is closed at the end."""
     settings = Settings(
@@ -150,6 +156,7 @@ async def running_stack(
         temporal_address=address,
         database_url=f"sqlite:///{folder / 'cody.db'}",
         cody_kill_grace_seconds=1,
+        cody_max_turns=max_turns,
     )
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(connected(redis_url))

@@ -76,6 +76,18 @@ async def test_a_run_is_queued_before_anything_happens_to_it(stack: Stack):
     assert (await stack.types(run))[: len(begun)] == begun
 
 
+async def test_a_run_that_waits_for_a_place_says_that_it_has_begun(parts: tuple[str, str], tmp_path: Path):
+    async with running_stack(tmp_path, *parts, max_turns=1) as stack:
+        first = await stack.start("sleep 1000")
+        await stack.has_pid(first)
+        waiting = await stack.start("true", max_turns=1)
+        await stack.reaches(waiting, "running")
+        assert (await stack.get(waiting)).row["current_turn"] == 0
+        await stack.control(first, "cancel")
+        await stack.reaches(waiting, "completed")
+        assert await stack.types(waiting) == [*BEGUN, *TURN, "run_completed"]
+
+
 async def test_a_signal_out_of_place_changes_nothing_but_adds_a_warning(stack: Stack):
     run = await scenarios.continued_as_new(stack)
     assert (await stack.types(run)).count("warning") == 1

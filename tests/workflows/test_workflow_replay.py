@@ -38,6 +38,13 @@ def test_a_run_that_continued_as_new_has_several_histories():
     assert len(list(HISTORIES.glob("continued_as_new.*.json"))) > 1
 
 
+def test_a_run_of_short_turns_records_only_its_end():
+    events = json.loads((HISTORIES / "completed.1.json").read_text())["events"]
+    scheduled = [event["activityTaskScheduledEventAttributes"] for event in events
+                 if "activityTaskScheduledEventAttributes" in event]  # fmt: skip
+    assert [activity["activityType"]["name"] for activity in scheduled] == ["take_turn"] * 3 + ["record"]
+
+
 def test_a_provider_is_not_asked_sooner_than_it_says():
     events = json.loads((HISTORIES / "told_to_wait.1.json").read_text())["events"]
     timers = [event["timerStartedEventAttributes"] for event in events if "timerStartedEventAttributes" in event]
