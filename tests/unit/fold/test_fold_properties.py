@@ -14,7 +14,7 @@ from cody.fold import Checkpoint, Folder, RunFolder, text_of, with_text
 from tests.unit.fold.fold_scripts import STRAY, Entry, Say, begin, feed, log, runs
 
 items: TypeAdapter[Item] = TypeAdapter(Item)
-common = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+common = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Store:
