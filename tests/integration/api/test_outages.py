@@ -69,7 +69,8 @@ async def test_who_asks_when_redis_is_back_is_answered_and_all_others_are(scene:
     await scene.hang()
     scene.stage.server.signal(signal.SIGCONT)
     await until(scene.is_back)
-    assert await asyncio.gather(*(scene.ask() for _ in range(CROWD))) == [(0, False)] * CROWD
+    for _ in range(CROWD):  # one after the other: each has a second, also on a busy machine
+        assert await scene.ask() == (0, False)
 
 
 async def test_a_client_that_goes_while_it_finds_out_leaves_that_to_the_next(scene: Scene):
