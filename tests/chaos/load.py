@@ -2,6 +2,7 @@
 
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -49,7 +50,7 @@ def ended(run: Run) -> dict[str, Any]:
     return eventually(look, PATIENCE_SECONDS, f"the end of {run.id}")
 
 
-class Person(threading.Thread):
+class Person(threading.Thread, ABC):
     """Somebody who does something now and then; what goes wrong with it is raised by `leave`."""
 
     def __init__(self, seed: str) -> None:
@@ -66,8 +67,9 @@ class Person(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
             self.fault = error
 
+    @abstractmethod
     def act(self) -> None:
-        raise NotImplementedError
+        """Do one thing; an error of it is raised by `leave`."""
 
     def leave(self) -> None:
         self.leaving.set()

@@ -55,12 +55,18 @@ def stream(hub: Hub, run_id: str, silence_seconds: float = 3600) -> EventStream:
     return EventStream(Wish(run_id, START, None, heal=False), cast("Door", parts), 0)
 
 
+async def two_clients(hub: Hub, run_id: str) -> tuple[list[Client], list[asyncio.Task[None]]]:
+    """Two that have seen the first entry of a run, and their answers."""
+    clients = [Client(), Client()]
+    answers = [asyncio.create_task(stream(hub, run_id)(each.receive, each.send)) for each in clients]
+    await say(hub.log, run_id, 1)
+    await until(lambda: [each.ids() for each in clients] == [[1], [1]])
+    return clients, answers
+
+
 async def test_an_answer_that_breaks_fails_alone(hub: Hub):
     run_id = new_run_id()
-    client, other = Client(), Client()
-    answers = [asyncio.create_task(stream(hub, run_id)(each.receive, each.send)) for each in (client, other)]
-    await say(hub.log, run_id, 1)
-    await until(lambda: client.ids() == other.ids() == [1])
+    (client, other), answers = await two_clients(hub, run_id)
     client.broken = True
     await say(hub.log, run_id, 2)
     with pytest.raises(RuntimeError, match="the answer is broken"):
@@ -75,10 +81,7 @@ async def test_an_answer_that_breaks_fails_alone(hub: Hub):
 
 async def test_who_reads_slowly_gets_all_and_holds_up_nobody(hub: Hub):
     run_id = new_run_id()
-    slow, quick = Client(), Client()
-    answers = [asyncio.create_task(stream(hub, run_id)(each.receive, each.send)) for each in (slow, quick)]
-    await say(hub.log, run_id, 1)
-    await until(lambda: slow.ids() == quick.ids() == [1])
+    (slow, quick), answers = await two_clients(hub, run_id)
     slow.room.clear()
     for number in range(2, 12):
         await say(hub.log, run_id, number)
