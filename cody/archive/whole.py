@@ -98,7 +98,8 @@ class WholeLog(Log):
     async def oldest(self, run_id: str, in_redis: Entry | None) -> Entry | None:
         """The oldest entry that is kept anywhere, if Redis begins with this one."""
         span = await self._span(run_id)
-        return (await self._archived_at(run_id, span[0]) if span else None) or in_redis
+        kept = await self.archived(run_id, span[0] - 1) if span else []
+        return next(iter(kept), in_redis)
 
     async def at(self, run_id: str, seq: int) -> Entry | None:
         """The entry of this SEQ, if it is kept anywhere."""
@@ -117,7 +118,8 @@ class WholeLog(Log):
         return found
 
     async def _archived_at(self, run_id: str, seq: int) -> Entry | None:
-        return next(iter(await self.archived(run_id, seq - 1)), None) if seq else None
+        found = await self.archived(run_id, seq - 1) if seq else []
+        return found[0] if found and found[0].seq == seq else None  # not the gap that stands for it
 
     async def _span(self, run_id: str) -> tuple[int, int] | None:
         with store_of_log():

@@ -67,7 +67,7 @@ class Stage:
             last = entries[-1].seq
 
     async def _project(self) -> None:
-        query = update(runs).where(runs.c.id == self.run_id).values(cursor_seq=len(self.said))
+        query = update(runs).where(runs.c.id == self.run_id).values(cursor_seq=self.said[-1][0])
         await self.store.database.write(lambda connection: connection.execute(query))
 
     async def archive(self, retention: Retention = AT_ONCE, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -236,12 +236,23 @@ async def test_a_gap_hides_nothing_that_only_the_archive_has(stage: Stage):
 async def test_a_gap_is_archived_as_it_is_read(stage: Stage):
     await stage.say(3)
     await _leave_gap(stage)
-    query = update(runs).where(runs.c.id == stage.run_id).values(cursor_seq=10)
-    await stage.store.database.write(lambda connection: connection.execute(query))
     await stage.archive()
     assert await stage.in_redis() == 0
     assert await stage.read() == stage.said
     assert await stage.read(6) == stage.said[3:]
+
+
+async def test_an_archived_gap_is_not_the_entry_of_a_place_in_it(stage: Stage):
+    """Or a client that has seen what was lost later would be told that it was another attempt's."""
+    await stage.say(3)
+    await _leave_gap(stage)
+    await stage.archive()
+    for seq in range(4, 10):
+        assert (await stage.whole.view(stage.run_id, seq)).here is None
+        assert await stage.whole.at(stage.run_id, seq) is None
+    for here in ((await stage.whole.view(stage.run_id, 10)).here, await stage.whole.at(stage.run_id, 10)):
+        assert here is not None
+        assert (here.seq, here.type) == (10, "log_gap")
 
 
 async def _leave_gap(stage: Stage) -> None:
@@ -249,6 +260,7 @@ async def _leave_gap(stage: Stage) -> None:
     await stage.log.redis.xadd(log_key(stage.run_id), {"type": "log_gap", "event": gap}, id="10-1001")
     await stage.log.redis.hset(fence_key(stage.run_id), "seq", "10")
     await stage._know()
+    await stage._project()
 
 
 async def test_who_needs_a_store_that_is_away_waits_as_for_redis(log: Log, postgres_server: PostgresServer):
