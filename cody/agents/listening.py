@@ -11,8 +11,6 @@ from cody.contract.usage import Usage
 
 MESSAGE_BYTES = 16 * 1024
 ERROR_BYTES = 2 * 1024
-READY_EVERY = 200
-"""Reports of one chunk after which the sink is asked whether it has room."""
 _HEEDED = frozenset({"token_usage", "completion_detected", "test_run_started", "test_run_completed"})
 """Reports that say something about the turn too: looked for by name, as `isinstance` of a model is slow to say no."""
 
@@ -35,12 +33,12 @@ class Listening:
         while (chunk := await output.read(self._patience(ear))) != b"":
             if chunk:
                 self._sink.keep(chunk)
-                await self._hear(ear, ear.splitter.feed(chunk))
+                self._hear(ear, ear.splitter.feed(chunk))
                 await self._sink.ready()
             self._tell(self._recogniser.flush())
             while event := ear.throttle.take():
                 self._sink.emit("subprocess_output", event)
-        await self._hear(ear, ear.splitter.finish())
+        self._hear(ear, ear.splitter.finish())
         self._text(ear, ear.decoder.finish())
         self._tell(self._recogniser.finish(stream))
         for event in ear.throttle.finish():
@@ -63,16 +61,14 @@ class Listening:
         waits = [wait for wait in (ear.throttle.wait(), self._recogniser.wait()) if wait is not None]
         return min(waits) if waits else None
 
-    async def _hear(self, ear: "_Ear", pieces: list[Piece]) -> None:
-        for number, piece in enumerate(pieces, start=1):
+    def _hear(self, ear: "_Ear", pieces: list[Piece]) -> None:
+        for piece in pieces:
             if isinstance(piece, bytes):
                 self._text(ear, ear.decoder.feed(piece))
                 continue
             self._sink.emit(piece.type, piece.payload)
             if piece.type in _HEEDED:
                 self._heed(piece)
-            if number % READY_EVERY == 0:
-                await self._sink.ready()
 
     def _text(self, ear: "_Ear", text: str) -> None:
         data = text.encode()

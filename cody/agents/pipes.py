@@ -7,8 +7,10 @@ import os
 import struct
 import termios
 
-CHUNK = 256 * 1024
-"""Bytes taken at once: as much as a flooded pipe holds."""
+CHUNK = 16 * 1024
+"""Bytes taken at once: a millisecond's work where it is telemetry, so that what comes before is appended meanwhile."""
+ROOM = 256 * 1024
+"""What the pipe of an agent that prints is to hold."""
 USUAL = 64 * 1024
 """What a pipe holds anyway on Linux (pipe(7))."""
 FIONREAD = termios.FIONREAD
@@ -27,7 +29,7 @@ class Output:
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
-        widen(fd, CHUNK)
+        widen(fd, ROOM)
         self._fd = fd
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
