@@ -24,13 +24,15 @@ local terminals = { run_completed = true, run_failed = true, run_cancelled = tru
 
 local writer, first, unknown = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 
+local find, sub, format, call = string.find, string.sub, string.format, redis.call
+
 -- The lines of a text, one a call; searched as they are, as a pattern would look at every character.
 local function lines(text)
   local at = 1
   return function()
-    local stop = string.find(text, '\n', at, true)
+    local stop = find(text, '\n', at, true)
     if not stop then return nil end
-    local line = string.sub(text, at, stop - 1)
+    local line = sub(text, at, stop - 1)
     at = stop + 1
     return line
   end
@@ -80,16 +82,16 @@ if first_lease > 0 and seq + count - from > (tonumber(books[10]) or first_lease)
 if writer > epoch then epoch = writer end
 local event = lines(ARGV[6])
 for _ = 1, from do event() end
+local log, id = KEYS[1], '%d-' .. format('%d', epoch)
 for place = from + 1, count do
-  local type = types[place]
   seq = seq + 1
-  redis.call('XADD', KEYS[1], string.format('%d-%d', seq, epoch), 'type', type, 'event', event())
-  if terminals[type] then terminal = 1 end
-  if writer > 0 and ends[type] then ended = writer end
-  if writer > 0 and type == 'turn_completed' then done = math.floor(writer / 1000) end
+  call('XADD', log, format(id, seq), 'type', types[place], 'event', event())
 end
 
-local last = first + count - 1
+local last, final = first + count - 1, types[count]
+if terminals[final] then terminal = 1 end
+if writer > 0 and ends[final] then ended = writer end
+if writer > 0 and final == 'turn_completed' then done = math.floor(writer / 1000) end
 if writer > 0 then number = last else lifecycle = last end
 redis.call('HSET', KEYS[2], 'seq', seq, 'epoch', epoch, 'number', number, 'lifecycle', lifecycle, 'ended', ended,
   'done', done, 'terminal', terminal, 'home', home or '')
