@@ -20,18 +20,24 @@ _NOTHING: Final = ("cody_hub_runs", "cody_hub_clients", "cody_activities_running
 
 
 class Levels:
-    """What is held at rest: tasks by part, before anything fails; files by process, as each is first seen."""
+    """What is held at rest: tasks by kind of part, before anything fails; files by process, as each is first seen.
+
+    A part that is still starting has few tasks; one worker at least has started, as it has done a run.
+    """
 
     def __init__(self, ground: Ground) -> None:
         run = ground.service.start("true", max_turns=1)
         with run.stream() as stream:
             stream.until(lambda frame: frame.event in TERMINAL)
         self._files: dict[psutil.Process, int] = {}
-        self._tasks = {part: _at_rest(part, address).value("cody_tasks") for part, address in _parts(ground).items()}
+        self._tasks: dict[str, float] = {}
+        for part, address in _parts(ground).items():
+            tasks = _at_rest(part, address).value("cody_tasks")
+            self._tasks[_kind(part)] = max(tasks, self._tasks.get(_kind(part), 0))
 
     def check(self, ground: Ground) -> str:
         """At rest, nobody does anything, or holds more than at first, but for pools; gives the figures."""
-        tasks = {part: _at_rest(part, address, self._tasks[part]) for part, address in _parts(ground).items()}
+        tasks = {part: _at_rest(part, address, self._tasks[_kind(part)]) for part, address in _parts(ground).items()}
         with ground.service.redis() as redis:
             connections = len(redis.client_list())
         assert connections <= (WORKERS + 1) * _REDIS_POOL + 1, f"{connections} connections to Redis"
@@ -48,6 +54,11 @@ class Levels:
 def _parts(ground: Ground) -> Mapping[str, str]:
     """The part's name → where its figures are."""
     return targets(ground.disk.path / "data")
+
+
+def _kind(part: str) -> str:
+    """`worker` of `worker-2`."""
+    return part.partition("-")[0]
 
 
 def _at_rest(part: str, address: str, most_tasks: float = float("inf")) -> Figures:
