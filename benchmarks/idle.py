@@ -20,8 +20,8 @@ HOLD_SECONDS = 45.0
 """Three keepalives of every stream; the bare app sends none."""
 WARM = 50
 """Streams that came and went before: what a first request leaves behind is not what a stream costs."""
-SETTLE_SECONDS = 25.0
-"""So that all that the API does in the background, every 20 seconds at most, was done before, for the same reason."""
+SETTLE_SECONDS = 35.0
+"""So that all that the API does in the background, every 30 seconds at most, was done before, for the same reason."""
 
 
 def measure(stage: Stage) -> list[Figure]:

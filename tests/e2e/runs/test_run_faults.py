@@ -1,11 +1,14 @@
 """Parts that die, freeze and come back under a run."""
 
+import asyncio
 import signal
 
 import httpx
 
+from cody.clock import now_ms
+from cody.store import Store
 from tests.e2e.runs.checks import check_ended, processes_of, types
-from tests.service import Service, eventually
+from tests.service import Run, Service, eventually
 
 WORKERS = 2
 
@@ -82,6 +85,17 @@ def test_the_api_may_die_under_a_run(service: Service):
     check_ended(run)
 
 
+def test_a_cancel_that_an_api_accepted_and_did_not_live_to_signal_is_sent(service: Service):
+    run = service.start("sleep 600")
+    run.event("turn_started")
+    asyncio.run(_accept_a_cancel(run))
+    service.part("api").kill()
+    eventually(lambda: _lives(service), what="the API is back")
+    assert run.snapshot()["status"] == "cancelling"
+    run.wait("cancelled")
+    check_ended(run)
+
+
 def test_a_restart_of_everything_loses_no_run(fragile: Service):
     place = fragile.workspace()
     run = fragile.start("while [ ! -e go ]; do sleep 0.02; done; echo done", working_dir=place, max_turns=2)
@@ -93,6 +107,13 @@ def test_a_restart_of_everything_loses_no_run(fragile: Service):
     (place / "go").touch()
     run.wait("completed")
     check_ended(run)
+
+
+async def _accept_a_cancel(run: Run) -> None:
+    """What the API does before it signals."""
+    store = Store(f"sqlite:///{run.service.data_dir / 'cody.db'}")
+    await store.controls.accept(run.id, "cancel", "after_turn", "manual", now_ms())
+    await store.close()
 
 
 def _lives(service: Service) -> bool:
