@@ -44,6 +44,9 @@ from cody.store import RunRow, Store
 from cody.stream.log import Log
 from cody.stream.writer import AttemptWriter
 
+_OPENING = frozenset({"turn_started", "response_start"})
+"""Without these there is no response."""
+
 
 class AttemptTaken(Exception):
     """Another execution has this attempt's number: a worker that was believed lost is not."""
@@ -263,10 +266,13 @@ class Attempt:
         said = tuple(
             t.Said(type=type_, at=now_ms(), payload=payload.model_dump(mode="json")) for type_, payload in words.items()
         )
-        kept = t.KeptReport(**report.model_dump(), opening=tuple(self._sink.opening), words=said)
-        await self._parts.store.turns.keep_report(
-            self._run.run_id, self._task.turn, self.number, kept.model_dump_json()
+        here, epoch = self._run.run_id, self.writer.speaker.epoch
+        opening = tuple(
+            t.KeptEntry(seq=entry.seq, type=entry.type, event=entry.event.decode())
+            for entry in self._parts.log.held(here, epoch, _OPENING)
         )
+        kept = t.KeptReport(**report.model_dump(), opening=opening, words=said)
+        await self._parts.store.turns.keep_report(here, self._task.turn, self.number, kept.model_dump_json())
 
     async def _check_newest(self) -> None:
         """A newer attempt has ended what was left of this one; that is no failure of the agent."""

@@ -8,11 +8,9 @@ from activities.kept_output import KeptOutput
 from cody.agents.base import Stop
 from cody.clock import now_ms
 from cody.contract.payloads import FileDeleted, FileWritten, LogUpdated, Payload
-from cody.contract.tasks import Said
 from cody.stream.writer import AttemptWriter
 
 _WATCHED = frozenset({"file_written", "file_deleted", "log_updated"})
-_OPENING = frozenset({"turn_started", "response_start"})
 
 
 class Watch(Protocol):
@@ -33,8 +31,6 @@ class TurnSink:
         self._held: list[tuple[str, Payload]] | None = []
         self.begun = asyncio.Event()
         """`turn_started` is said."""
-        self.opening: list[Said] = []
-        """What the attempt said first, as it is kept with its report."""
         self.watch: Watch | None = None
         self.carry: dict[str, Any] | None = None
         """What the agent wants its next attempt to know."""
@@ -90,10 +86,7 @@ class TurnSink:
         self.carry = dict(carry)
 
     def _append(self, type_: str, payload: Payload) -> None:
-        at = now_ms()
-        if type_ in _OPENING:
-            self.opening.append(Said(type=type_, at=at, payload=payload.model_dump(mode="json")))
-        self._writer.emit(type_, at, payload)
+        self._writer.emit(type_, now_ms(), payload)
 
     async def _room(self) -> None:
         await self._writer.ready()

@@ -79,7 +79,7 @@ class TurnActivity:
         words = [(said.type, said.at, PAYLOADS[said.type].model_validate(said.payload)) for said in report.words]
         done = await finish_attempt(self._parts.log, speaker, words)
         if done and await self._parts.log.settle(task.run_id, speaker.epoch, epoch_of(task.turn, number)):
-            told = t.TurnReport.model_validate(report.model_dump(exclude={"words"}))
+            told = t.TurnReport.model_validate(report.model_dump(exclude={"opening", "words"}))
             return told.model_copy(update={"worker_lost": True})
         return None
 

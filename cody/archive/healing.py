@@ -61,6 +61,10 @@ class HealingLog(WholeLog):
         """What this process has not appended in the attempt's name, nobody has: it tells so where the log is healed."""
         self.holdings.begins(run_id, epoch)
 
+    def held(self, run_id: str, epoch: int, types: Collection[str]) -> Sequence[Entry]:
+        """As `Log.held`; what is archived needs no holding."""
+        return self.holdings.of_types(run_id, epoch, types)
+
     async def append(
         self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False
     ) -> Appended:
@@ -155,20 +159,11 @@ class HealingLog(WholeLog):
                 return False
             books = base
         salvage = await self._mending.salvage(run_id)
-        plan = mend(run_id, books, salvage, known, await self._standing(run_id, known))
+        plan = mend(run_id, books, salvage, known)
         patience = self._patience.lossy_seconds if plan.lossy else self._patience.unsure_seconds * plan.unsure
         if waited_seconds < patience:
             return False
         return await self._apply(run_id, books, plan, known)
-
-    async def _standing(self, run_id: str, known: Known) -> set[str]:
-        """Types of what the log still has of the newest attempt and the documents do not; of one that did its turn."""
-        found: set[str] = set()
-        seq = known.row["cursor_seq"]
-        while known.report is not None and (entries := await Log.after(self, run_id, seq)):
-            found |= {entry.type for entry in entries if entry.epoch == known.claimed[0]}
-            seq = entries[-1].seq
-        return found
 
     async def _apply(self, run_id: str, books: Fence, plan: Mend, known: Known) -> bool:
         lease = known.reserved

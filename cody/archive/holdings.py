@@ -83,6 +83,11 @@ class Holdings:
         held = self._runs.get(run_id)
         return (sorted(held.entries, key=lambda entry: entry.seq), set(held.writers)) if held else ((), ())
 
+    def of_types(self, run_id: str, epoch: int, types: Collection[str]) -> Sequence[Entry]:
+        """Those of these types that are held of an attempt."""
+        held = self._runs.get(run_id)
+        return [entry for entry in held.entries if entry.epoch == epoch and entry.type in types] if held else ()
+
     def let_go(self, run_id: str, archived: int, *, over: bool) -> None:
         """Entries up to this SEQ are safe; nobody writes any more if the run is `over`."""
         held = self._runs[run_id]

@@ -1,6 +1,6 @@
 """What to append to a log that has lost its end, so that it has everything again, or says what is gone. Pure."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cody.contract.cursor import turn_and_attempt
@@ -34,20 +34,19 @@ class Mend:
     lossy: bool
 
 
-def mend(run_id: str, books: Fence, salvage: Salvage, known: Known, standing: Collection[str] = ()) -> Mend:
+def mend(run_id: str, books: Fence, salvage: Salvage, known: Known) -> Mend:
     """How to bring a log from `books` on to all that was ever said.
-
-    `standing` are the types of what the log still has of the newest attempt and the documents do not.
 
     SEQs below the newest that anybody brought, that the documents have, or that a reader has seen, were handed out: a
     `log_gap` stands for those that nobody brought. If there are such at the end, or Redis has kept nothing, then an
     attempt whose writer is gone may have come as far as the store has reserved SEQs.
     """
-    work = _Work(run_id, replace(books, sealed=max(books.sealed, known.sealed)), known, standing)
-    for seq in sorted(salvage.entries):
+    work = _Work(run_id, replace(books, sealed=max(books.sealed, known.sealed)), known)
+    found = {**work.kept_entries(), **salvage.entries}
+    for seq in sorted(found):
         if seq > work.books.seq:
             work.fill(seq - 1)
-            work.add(salvage.entries[seq])
+            work.add(found[seq])
     work.catch_up()
     lost = work.lost_writers(salvage.told)
     # Where no attempt can have written, only the run's own words are missing: they come back at their old places.
@@ -62,14 +61,19 @@ def mend(run_id: str, books: Fence, salvage: Salvage, known: Known, standing: Co
 class _Work:
     """The books as they grow."""
 
-    def __init__(self, run_id: str, books: Fence, known: Known, standing: Collection[str]) -> None:
+    def __init__(self, run_id: str, books: Fence, known: Known) -> None:
         self.books = books
         self.steps: list[tuple[Fence, Entry]] = []
         self.lossy = False
         self._run_id = run_id
         self._known = known
-        self._standing = standing
+        self._kept = None if known.report is None else KeptReport.model_validate_json(known.report)
         self._trace = TraceContext.model_validate_json(known.row["trace_context"])
+
+    def kept_entries(self) -> Mapping[int, Entry]:
+        """By SEQ: how the response of a turn that was done began, as the newest attempt has kept it."""
+        kept = self._kept.opening if self._kept else ()
+        return {one.seq: Entry(one.seq, self._known.claimed[0], one.type, one.event.encode()) for one in kept}
 
     def lost_writers(self, told: Collection[int]) -> list[int]:
         """Epochs of attempts that may have said more than is known, and whose writers brought nothing."""
@@ -120,26 +124,14 @@ class _Work:
                 self._say(speaker, self.books.number + 1, type_, at, payload)
 
     def _last_words(self, epoch: int) -> Iterator[tuple[str, int, Payload]]:
-        """Of the attempt whose writer is gone: what it kept for this, or that it was lost.
-
-        A turn that was done has a response: it is begun anew where the gap has taken its beginning.
-        """
-        if self._known.report is not None and epoch == self._known.claimed[0]:
-            kept = KeptReport.model_validate_json(self._known.report)
-            begun = self._begun(epoch)
-            for said in (*(said for said in kept.opening if said.type not in begun), *kept.words):
+        """Of the attempt whose writer is gone: what it kept for this, or that it was lost."""
+        if self._kept is not None and epoch == self._known.claimed[0]:
+            for said in self._kept.words:
                 yield said.type, said.at, PAYLOADS[said.type].model_validate(said.payload)
             return
         message = "the log of this attempt was lost together with its worker"
         error = ErrorInfo(code=WORKER_LOST, message=message, retryable=True)
         yield "turn_failed", self._known.row["updated_at"], TurnFailed(error=error, will_retry=True)
-
-    def _begun(self, epoch: int) -> set[str]:
-        """Types of what the attempt said that the documents, or the log for them, have."""
-        told = {entry.type for _, entry in self.steps if entry.epoch == epoch}
-        if self._known.folded == epoch:
-            told |= {"turn_started"} | ({"response_start"} if self._known.begun else set())
-        return told.union(self._standing)
 
     @property
     def words(self) -> list[Word]:

@@ -205,11 +205,19 @@ class TurnReport(Model):
     """That the attempt's end is in the documents; None leaves it to `project_turn`."""
 
 
+class KeptEntry(Model):
+    """An entry of the attempt that keeps it; `event` is its JSON."""
+
+    seq: int
+    type: str
+    event: str
+
+
 class KeptReport(TurnReport):
     """The report of an attempt that did its turn, kept before its last `words` are in the log; all else of it is."""
 
-    opening: tuple[Said, ...] = ()
-    """What it said first, without which there is no response: for a log that has lost it together with its worker."""
+    opening: tuple[KeptEntry, ...] = ()
+    """How its response began, as it stands in the log: for one that has lost it together with the attempt's worker."""
     words: tuple[Said, ...] = ()
 
 

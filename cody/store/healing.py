@@ -43,8 +43,6 @@ class Known:
     """What the newest attempt that was claimed has kept, if it did its turn."""
     folded: int
     """Epoch of the newest attempt that is in the documents."""
-    begun: bool
-    """The documents have that one's `response_start`."""
     ended: str | None
     """Type of that one's end, if the documents have it."""
     words: Sequence[Word]
@@ -133,7 +131,6 @@ def _known(connection: Connection, run_id: str) -> Known | None:
         claimed=[epoch_of(claim.turn, claim.attempt) for claim in claims],
         report=claims[0].report if claims else None,
         folded=epoch_of(document.turn, state.attempt) if document and state else 0,
-        begun=state is not None and state.phase != "waiting",
         ended=state.ended.type if state and state.ended else None,
         words=[
             Word(one["number"], one["type"], one["at"], json.loads(one["payload"]))

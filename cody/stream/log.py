@@ -1,7 +1,7 @@
 """One run's log: append to it behind the fence, and read it by SEQ."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha1
 from pathlib import Path
@@ -100,6 +100,10 @@ class Log:
 
     def begins(self, run_id: str, epoch: int) -> None:
         """An attempt of this process may write from now on. Nothing to a log that is taken at its word."""
+
+    def held(self, run_id: str, epoch: int, types: Collection[str]) -> Sequence[Entry]:
+        """Entries of these types that this process has appended in the attempt's name, and holds against their loss."""
+        return ()
 
     async def append(
         self, run_id: str, epoch: int, first: int, events: Sequence[tuple[str, bytes]], *, whole: bool = False

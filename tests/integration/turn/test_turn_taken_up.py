@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cody.archive.healing import HealingLog
 from cody.contract.tasks import KeptReport
 from cody.store import Store
 from cody.stream.log import Fence, Log
@@ -69,11 +70,15 @@ async def test_an_attempt_that_was_not_done_is_taken_up_anew(turns: Turns):
 
 
 async def test_what_a_turn_said_first_and_last_is_kept_with_its_report(turns: Turns):
+    turns.reads(HealingLog(turns.log.redis, turns.store))
     await turns.take(1)
     kept = await turns.store.turns.report(turns.run_id, 1)
     assert kept is not None
     report = KeptReport.model_validate_json(kept)
-    in_log = {entry.type: told(entry)["payload"] for entry in await whole(turns.log, turns.run_id)}
-    kept_words = [*report.opening, *report.words]
-    assert [word.type for word in kept_words] == ["turn_started", "response_start", "response_done", "turn_completed"]
-    assert [word.payload for word in kept_words] == [in_log[word.type] for word in kept_words]
+    in_log = {entry.type: entry for entry in await whole(turns.log, turns.run_id)}
+    assert [word.type for word in report.opening] == ["turn_started", "response_start"]
+    assert [word.type for word in report.words] == ["response_done", "turn_completed"]
+    for first in report.opening:
+        assert (first.seq, first.event.encode()) == (in_log[first.type].seq, in_log[first.type].event)
+    for last in report.words:
+        assert last.payload == told(in_log[last.type])["payload"]
