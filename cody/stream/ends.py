@@ -70,13 +70,13 @@ async def end_attempt(
 
 
 async def finish_attempt(log: Log, attempt: Speaker, words: Sequence[Said]) -> bool:
-    """Say an attempt's last words for it, unless it has said them itself; False if a newer one, or the end of the run,
-    has been written since.
+    """Say the last words of an attempt that did its turn for it, unless it has said them itself; False if it was ended
+    as lost, or a newer one, or the end of the run, has been written since.
     """
     while True:
         fence = await log.fence(attempt.run_id)
         if fence.epoch == attempt.epoch == fence.ended:
-            return True
+            return fence.done == attempt.turn
         if fence.epoch != attempt.epoch or fence.terminal:
             return False
         events = [

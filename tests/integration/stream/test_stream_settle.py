@@ -39,6 +39,12 @@ async def test_nothing_is_said_for_an_attempt_that_a_newer_one_has_superseded(lo
     assert not await finish_attempt(log, speaker(run_id, 1, 1), WORDS)
 
 
+async def test_an_attempt_that_was_ended_as_lost_has_not_done_its_turn(log: Log):
+    run_id = new_run_id()
+    await say(log, run_id, 1, "turn_started", "turn_failed")
+    assert not await finish_attempt(log, speaker(run_id, 1, 1), WORDS)
+
+
 async def test_nothing_is_said_after_the_end_of_the_run(log: Log):
     run_id = new_run_id()
     assert (await log.append(run_id, 0, 1, events(speaker(run_id), 1, ["run_failed"]))).outcome == "ok"
