@@ -16,8 +16,8 @@ from cody.contract import tasks as t
 from cody.store import Control
 
 _TIMEOUT = timedelta(seconds=3)
-_START_TIMEOUT = timedelta(seconds=10)
-"""A busy server that takes its time is worth more to who starts a run than a quick no."""
+_PATIENT_TIMEOUT = timedelta(seconds=10)
+"""A busy server that takes its time is worth more to who starts or controls a run than a quick no."""
 _NO_ANSWER = (RPCError, RuntimeError)
 """The SDK reports a first connection that is refused as a RuntimeError."""
 
@@ -55,7 +55,7 @@ class Gateway:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
                 if again
                 else WorkflowIDConflictPolicy.UNSPECIFIED,
-                rpc_timeout=_START_TIMEOUT,
+                rpc_timeout=_PATIENT_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
             return
@@ -72,7 +72,7 @@ class Gateway:
         )
         try:
             handle = self._client.get_workflow_handle(control.run_id)
-            await handle.signal(control.action, argument, rpc_timeout=_TIMEOUT)
+            await handle.signal(control.action, argument, rpc_timeout=_PATIENT_TIMEOUT)
         except _NO_ANSWER as error:
             if _is_not_found(error):
                 return False

@@ -7,7 +7,7 @@ an exception, so only a lost worker or a fault of ours is repeated here.
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from cody.contract import tasks as t
@@ -15,6 +15,8 @@ with workflow.unsafe.imports_passed_through():
 _PATIENT = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=5)
 )
+_URGENT = Priority(priority_key=1)
+"""Somebody waits for a run to stop: what many others have to tell of their beginnings can wait behind it."""
 _SHORT = timedelta(seconds=30)
 _HEARTBEAT = timedelta(seconds=5)
 _MARGIN = timedelta(minutes=5)
@@ -57,6 +59,7 @@ async def record(task: t.RecordTask) -> t.RecordReport:
         task_queue=t.RECORD_QUEUE,
         start_to_close_timeout=_SHORT,
         retry_policy=_PATIENT,
+        priority=Priority.default if task.status in ("queued", "running") else _URGENT,
     )
 
 
@@ -69,4 +72,5 @@ async def end_turn(task: t.EndTask) -> t.EndReport:
         task_queue=t.RECORD_QUEUE,
         start_to_close_timeout=_SHORT,
         retry_policy=_PATIENT,
+        priority=_URGENT,
     )

@@ -148,8 +148,10 @@ def make_workers(
             max_concurrent_activities=settings.cody_max_turns,
             workflow_runner=runner,
             max_cached_workflows=cached_workflows,
-            # After a worker's death its runs go on elsewhere: they wait so long for it to come back to what it knows.
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            # After a worker's death its runs go on elsewhere: they wait so long for it to come back to what it knows,
+            # as they do for the heartbeat of a turn. With less, a busy worker gets ever busier: a task that it is too
+            # late for waits again, behind all new runs, and the run is replayed from its beginning.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
             workflow_task_executor=ThreadPoolExecutor(4),
             # Half for runs that are new here. With one in five, the default, a hundred of them waited for their first
             # workflow task until most of the others had ended, and a cancel waited with it.

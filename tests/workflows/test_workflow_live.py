@@ -108,3 +108,10 @@ async def test_a_number_made_up_by_hand_does_not_make_the_controls_of_the_api_ol
     (stack.folder / row.row["working_dir"] / "go").touch()
     await stack.control(run, "resume")
     await stack.reaches(run, "completed")
+
+
+async def test_what_ends_a_run_goes_ahead_of_what_others_begin_with(stack: Stack):
+    run = await scenarios.SCENARIOS["cancelled_mid_turn"](stack)
+    (history,) = await histories_of(stack.client, run)
+    scheduled = [event.activity_task_scheduled_event_attributes for event in history.events]
+    assert {task.activity_type.name for task in scheduled if task.priority.priority_key} == {"record", "end_turn"}
