@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, cast
 
 from temporalio import activity
@@ -93,6 +94,10 @@ class ProjectActivity:
         else:
             tokens = (await self._run(task)).row["tokens"]
         return t.ProjectReport(cursor=turn.folder.cursor.seq, tokens=tokens, attempt=ended)
+
+    def expect(self, task: t.TurnTask) -> AbstractContextManager[object]:
+        """Have the log's end at hand for a turn's first attempt, which this process is about to write and project."""
+        return self._hub.expect(task.run_id, task.after)
 
     async def _run(self, task: t.ProjectTask) -> RunRow:
         run = await self._store.runs.get(task.run_id, unconfirmed=True)

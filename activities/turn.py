@@ -44,6 +44,12 @@ class TurnActivity:
             raise ApplicationError(f"run {task.run_id} is not in the store", type="run_unknown", non_retryable=True)
         if (held := _held(run, task, number)) is not None:
             return t.TurnReport(attempt=number - 1, outcome="stopped", begun=False, awaits=held)
+        if number > 1:
+            return await self._take(task, run, number)
+        with self._project.expect(task):
+            return await self._take(task, run, number)
+
+    async def _take(self, task: t.TurnTask, run: RunRow, number: int) -> t.TurnReport:
         if task.first is not None:
             await self._record.record(task.first)
         if number > task.first_attempt and (report := await self._done_before(task, run, number)):

@@ -32,6 +32,9 @@ class Cursor(NamedTuple):
 START = Cursor(0, 0)
 """Before the first entry."""
 
+LAST_EPOCH = 2**64 - 1
+"""Of the last id that a SEQ can have in Redis, for who does not know the epoch of an entry."""
+
 
 def epoch_of(turn: int, attempt: int) -> int:
     """The epoch of a turn's attempt."""

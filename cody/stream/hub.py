@@ -1,8 +1,8 @@
 """One reader per process for all watched runs, over one connection to the one Redis that has them."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 
 from redis.asyncio import Redis
 
@@ -17,6 +17,10 @@ from cody.stream.rings import Rings
 from cody.stream.tail import Tail
 
 _PAUSE_SECONDS = 0.25
+EXPECTED_SECONDS = 0.25
+"""How long a run is left unread in which this process is about to write: most short turns are over by then, and have
+cost Redis no read. What others write is seen so late.
+"""
 
 
 class Hub(Rings):
@@ -29,6 +33,20 @@ class Hub(Rings):
     async def aclose(self) -> None:
         """Close the connection that it reads by."""
         await self._tail.aclose()
+
+    @contextmanager
+    def expect(self, run_id: str, after: int) -> Generator[None]:
+        """As `Rings.expect`: Redis is not asked for what is heard here, unless it goes on for longer."""
+        if run_id not in self._rings:
+            ring = self._begin_ring(run_id)
+            ring.expect(after, EXPECTED_SECONDS)
+            asyncio.get_running_loop().call_later(EXPECTED_SECONDS, self._read_too, run_id, ring)
+        with self.follow(run_id, after):
+            yield
+
+    def _read_too(self, run_id: str, ring: Ring) -> None:
+        if self._rings.get(run_id) is ring:
+            self._new.set()
 
     async def run(self) -> None:
         """Read until cancelled; while Redis is away, try again."""

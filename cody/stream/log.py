@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 from redis.exceptions import NoScriptError
 
+from cody.contract.cursor import LAST_EPOCH
 from cody.metrics import appended, expect_outcomes
 from cody.stream.connection import AsyncRedis, nodes
 from cody.stream.entry import Entry
@@ -40,7 +41,6 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 HEALTH_SECONDS = 60
 SALVAGE_SECONDS = 3600
 BOOKS_SECONDS = 7 * 86400
-_LAST_EPOCH = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Log:
 
     async def at(self, run_id: str, seq: int) -> Entry | None:
         """The entry of this SEQ, if Redis has it."""
-        found = await self.redis.xrange(log_key(run_id), min=f"{seq}-0", max=f"{seq}-{_LAST_EPOCH}", count=1)
+        found = await self.redis.xrange(log_key(run_id), min=f"{seq}-0", max=f"{seq}-{LAST_EPOCH}", count=1)
         return next(iter(_entries(found)), None)
 
     async def first(self, run_id: str) -> Entry | None:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from cody.contract.cursor import START
+from cody.contract.cursor import LAST_EPOCH, START, Cursor
 from cody.stream.budget import Budget
 from cody.stream.chunk import Chunk, Types, chunk_of
 from cody.stream.entry import Entry
@@ -35,6 +35,11 @@ class Ring:
         """Called, at once, when entries came or there is another reason to look."""
         self._chunks: dict[tuple[int, Types], Chunk] = {}
 
+    def expect(self, after: int, seconds: float) -> None:
+        """Begin after this SEQ, without a look at the log: what follows will be heard, and is not read for so long."""
+        self.last, self.base = Cursor(after, LAST_EPOCH), after + 1
+        self._heard_until = time.monotonic() + seconds
+
     def extend(self, new: Sequence[Entry]) -> None:
         """Take the entries that follow, and tell who listens."""
         for entry in new:
@@ -61,7 +66,7 @@ class Ring:
         """
         new = [entry for entry in appended if entry.seq > self.last.seq]
         follows = not new or (new[0].seq == self.last.seq + 1 and new[-1].seq - self.last.seq == len(new))
-        self._heard_until = time.monotonic() + HEARD_SECONDS if follows else -math.inf
+        self._heard_until = max(self._heard_until, time.monotonic() + HEARD_SECONDS) if follows else -math.inf
         if new and follows:
             self.extend(new)
 

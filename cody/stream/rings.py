@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from cody.stream.budget import HUB_BYTES, Budget
 from cody.stream.entry import Entry
@@ -57,16 +57,26 @@ class Rings(ABC):
         finally:
             self.leave(follower)
 
+    def expect(self, run_id: str, after: int) -> AbstractContextManager[object]:
+        """Watch a run in which this process is about to write what follows on this SEQ, for as long as the context
+        lasts.
+        """
+        return self.follow(run_id, after)
+
     def join(self, run_id: str, after: int, listener: Callable[[], None] | None = None) -> Follower:
         """Follow a run from after this SEQ until `leave`; the listener is told of news from now on."""
         ring = self._rings.get(run_id)
         if ring is None:
-            ring = self._rings[run_id] = Ring(self._ring_bytes, self._budget)
+            ring = self._begin_ring(run_id)
             self._new.set()
         ring.followers += 1
         if listener is not None:
             ring.listeners.add(listener)
         return Follower(run_id, after, ring, self.log, listener)
+
+    def _begin_ring(self, run_id: str) -> Ring:
+        ring = self._rings[run_id] = Ring(self._ring_bytes, self._budget)
+        return ring
 
     def leave(self, follower: Follower) -> None:
         """Follow no more; the last one takes the run's ring along."""
@@ -83,3 +93,5 @@ class Rings(ABC):
         ring = self._rings.get(run_id)
         if ring is not None and ring.base is not None:
             ring.hear(appended)
+            if not ring.is_heard:
+                self._new.set()  # a read that is waiting may not know of it

@@ -17,7 +17,7 @@ from cody.stream.ring import RING_BYTES, Ring
 from cody.stream.rings import Rings
 from tests.integration.stream.hub_stage import assert_saw_all, see
 from tests.integration.stream.stream_stage import AT, events, speaker
-from tests.parts import connected, new_run_id, until
+from tests.parts import RedisServer, connected, new_run_id, until
 
 
 def entries(first: int, last: int, epoch: int = 1001) -> list[Entry]:
@@ -57,6 +57,21 @@ def test_where_something_is_missing_it_is_all_left_to_be_read() -> None:
         assert ring.is_heard
         ring.hear(appended)
         assert (seqs(ring), ring.is_heard) == ([1, 2, 3], False)
+
+
+def test_a_ring_that_expects_its_writer_begins_with_it() -> None:
+    ring = Ring(RING_BYTES, Budget(HUB_BYTES))
+    ring.expect(7, 60)
+    assert (ring.reaches(6), ring.reaches(7), ring.is_heard) == (False, True, True)
+    ring.hear(entries(8, 9))
+    assert (seqs(ring), str(ring.last), ring.is_heard) == ([8, 9], "9-1001", True)
+
+
+def test_a_ring_that_expected_another_place_has_it_all_read() -> None:
+    ring = Ring(RING_BYTES, Budget(HUB_BYTES))
+    ring.expect(7, 60)
+    ring.hear(entries(9, 9))
+    assert (seqs(ring), ring.last.seq, ring.is_heard) == ([], 7, False)
 
 
 async def _say(log: Log, hub: Rings | None, run_id: str, number: int, count: int) -> None:
@@ -104,4 +119,47 @@ async def test_who_writes_after_a_writer_that_was_heard_is_seen_though_it_says_n
         await _say(log, hub, run_id, 1, 3)
         await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
         seen = await see(follower, 4)
+    await assert_saw_all(log, run_id, seen)
+
+
+async def test_what_is_expected_and_heard_costs_redis_no_read(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cody.stream.hub.EXPECTED_SECONDS", 60.0)
+    run_id = new_run_id()
+    async with connected(redis_server.url) as redis:
+        hub = hub_for(Log(redis), redis_server.url)
+        async with beside(hub.run()):
+            await redis.config_resetstat()
+            with hub.expect(run_id, 0), hub.follow(run_id, 0) as follower:
+                await _say(hub.log, hub, run_id, 1, 3)
+                await _say(hub.log, hub, run_id, 4, 2)
+                seen = await see(follower, 5)
+            commands = set(await redis.info("commandstats"))
+        await hub.aclose()
+    assert [entry.seq for entry in seen] == [1, 2, 3, 4, 5]
+    assert not commands & {"cmdstat_xread", "cmdstat_xrange", "cmdstat_xrevrange", "cmdstat_client|unblock"}
+
+
+async def test_what_others_write_where_a_writer_is_expected_is_seen_at_its_place(hub: Rings) -> None:
+    log = hub.log
+    for foreign in ("before", "between", "after"):
+        run_id = new_run_id()
+        with hub.expect(run_id, 0), hub.follow(run_id, 0) as follower:
+            for when in ("before", "between", "after"):
+                if when == foreign:
+                    await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
+                if when != "after":
+                    await _say(log, hub, run_id, 1 if when == "before" else 3, 2)
+            seen = await see(follower, 5)
+        await assert_saw_all(log, run_id, seen)
+
+
+async def test_a_writer_that_never_comes_does_not_hide_the_others(hub: Rings) -> None:
+    log, run_id, watched = hub.log, new_run_id(), new_run_id()
+    with hub.follow(watched, 0), hub.expect(run_id, 0), hub.follow(run_id, 0) as follower:
+        await append_next(log, speaker(run_id), ("run_queued", AT, RunChanged()))
+        seen = await see(follower, 1)
+        await append_next(log, speaker(run_id), ("run_pausing", AT, RunChanged()))
+        seen += await see(follower, 2)
     await assert_saw_all(log, run_id, seen)
