@@ -71,13 +71,14 @@ def connect_node(url: str, *, blocking: bool = False, connections: int = 50) -> 
         "decode_responses": False,
         "socket_connect_timeout": 2.0,
         "socket_timeout": None,
-        "socket_keepalive": True,
         "health_check_interval": 0 if blocking else 30,
         "max_connections": connections,
         "timeout": None,
         "retry": Retry(NoBackoff(), 0) if blocking else Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
     }
+    if not url.startswith("unix://"):
+        options["socket_keepalive"] = True
     pool = cast("Any", BlockingConnectionPool).from_url(url, **options)
     client = cast("_Client", _Client.from_pool(pool))
     for command in _AS_THEY_COME:
