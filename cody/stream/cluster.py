@@ -75,12 +75,18 @@ class Cluster(AsyncCoreCommands):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer of the node that has the command's (first) key."""
-        key = args[3] if args[0] in _SCRIPTS else args[1]
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                return await self._execute(slot_of(key), args, options)
+                return await self._execute(slot_of(_key(args)), args, options)
         except TimeoutError as error:
             raise RedisTimeoutError(f"no answer to {args[0]} for {self.deadline_seconds:g} s") from error
+
+    async def straight(self, *command: str | int | bytes) -> Any:
+        """As a node's: of the node that is known to have the key, if one is, whatever it says."""
+        owner = self.slots.owner(slot_of(_key(command)))
+        if owner is None:
+            raise RedisConnectionError("it is not known who has the slot")
+        return await self.node(owner).straight(*command)
 
     async def _execute(self, slot: int, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         asking: Address | None = None
@@ -164,6 +170,11 @@ class Cluster(AsyncCoreCommands):
             self.slots = slots
         for address in self._nodes.keys() - {*slots.nodes, *self._seeds}:
             await self._nodes.pop(address).aclose()
+
+
+def _key(args: Sequence[Any]) -> Any:
+    """The first of a command."""
+    return args[3] if args[0] in _SCRIPTS else args[1]
 
 
 def address_in(error: AskError, teller: Address) -> Address:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from cody.contract.cursor import LAST_EPOCH
 from cody.metrics import appended, expect_outcomes
-from cody.stream.connection import AsyncRedis, nodes
+from cody.stream.connection import AsyncRedis, RedisError, nodes
 from cody.stream.entry import Entry
 from cody.stream.keys import HEALTH_KEY, fence_key, log_key, salvage_key
 
@@ -117,13 +118,21 @@ class Log:
         said = _lines([event for _, event in events])
         call = (2, log_key(run_id), fence_key(run_id), epoch, first, int(whole), self.first_lease, types, said)
         try:
-            reply = await self._any.evalsha(_SHA, *call)
-        except NoScriptError:  # not SCRIPT LOAD and once more: a Redis that restarts in between has forgotten it again
-            reply = await self._any.eval(_SCRIPT, *call)
+            reply = await self._any.straight("EVALSHA", _SHA, *call)
+        except RedisTimeoutError:
+            raise
+        except RedisError:  # a lost connection, a slot that has moved, …: once more by the client, who knows them all
+            reply = await self._run(call)
         outcome, count, seq, newest = cast("tuple[bytes, int, int, int]", reply)
         done = Appended(cast("Outcome", outcome.decode()), count, seq, newest)
         appended(time.perf_counter() - began, done.outcome, events, done.count)
         return done
+
+    async def _run(self, call: Sequence[Any]) -> Any:
+        try:
+            return await self._any.evalsha(_SHA, *call)
+        except NoScriptError:  # not SCRIPT LOAD and once more: a Redis that restarts in between has forgotten it again
+            return await self._any.eval(_SCRIPT, *call)
 
     async def seal(self, run_id: str, epoch: int) -> bool:
         """Let no attempt up to this epoch write any more, but for its end in its name (`whole`).

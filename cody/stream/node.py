@@ -1,6 +1,7 @@
 """The connection to one Redis server, with its biting defaults turned round (see the findings on redis-py 8)."""
 
 import asyncio
+from functools import cached_property
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -9,6 +10,8 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from cody.stream.wire import Wires
 
 RedisGone = (RedisConnectionError, RedisTimeoutError, ConnectionError)
 """Redis is away, or the connection broke: worth trying again, as everything we send may be sent twice."""
@@ -43,6 +46,26 @@ class _Client(Redis):
     """
 
     deadline_seconds = 5.0
+
+    @cached_property
+    def _wires(self) -> Wires:
+        return Wires(self)
+
+    async def straight(self, *command: str | int | bytes) -> Any:
+        """The answer to a command that goes by a wire. Nothing is tried again, nor any error told from another: raises
+        RedisError for what `execute_command` may know to do something about, RedisTimeoutError if it is too late.
+        """
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                return await self._wires.ask(*command)
+        except TimeoutError as error:
+            late = RedisTimeoutError(f"no answer to {command[0]!s} for {self.deadline_seconds:g} s")
+            await self._wires.aclose(late)
+            raise late from error
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await self._wires.aclose()
+        await super().aclose(close_connection_pool)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         try:

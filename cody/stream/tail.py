@@ -1,8 +1,4 @@
-"""The newest entries of many logs, over one connection that waits for them.
-
-Its commands go straight to the connection: by way of redis-py's client, an event that comes alone took three times as
-many steps from the socket to its followers.
-"""
+"""The newest entries of many logs, over one connection that waits for them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,6 +12,7 @@ from cody.contract.cursor import Cursor
 from cody.stream.entry import Entry
 from cody.stream.keys import log_key, run_of
 from cody.stream.node import raise_refusal
+from cody.stream.wire import Wire
 
 _ANSWER_SECONDS = 5.0
 """For an answer, beyond what it may wait for entries."""
@@ -27,7 +24,7 @@ class Tail:
     def __init__(self, redis: Redis) -> None:
         """`redis` is a client that nobody else uses."""
         self._redis = redis
-        self._connection: Any = None
+        self._wire: Wire | None = None
         self.client_id: int | None = None
         """Redis's number of the connection, for `Log.unblock`; None while there is none."""
 
@@ -40,9 +37,8 @@ class Tail:
         places = [str(cursor) for cursor in cursors.values()]
         try:
             async with asyncio.timeout(_ANSWER_SECONDS + block_ms / 1000):
-                if self._connection is None:
-                    await self._connect()
-                reply = await self._ask("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *keys, *places)
+                wire = self._wire or await self._connect()
+                reply = await wire.ask("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *keys, *places)
         except BaseException as error:
             await self._drop()
             if isinstance(error, ResponseError):
@@ -58,16 +54,12 @@ class Tail:
         await self._drop()
         await self._redis.aclose()
 
-    async def _connect(self) -> None:
-        self._connection = await self._redis.connection_pool.get_connection()
-        self.client_id = cast("int", await self._ask("CLIENT", "ID"))
-
-    async def _ask(self, *command: str | int) -> Any:
-        await self._connection.send_command(*command, check_health=False)
-        return await self._connection.read_response()
+    async def _connect(self) -> Wire:
+        self._wire = await Wire.open(self._redis)
+        self.client_id = cast("int", await self._wire.ask("CLIENT", "ID"))
+        return self._wire
 
     async def _drop(self) -> None:
-        connection, self._connection, self.client_id = self._connection, None, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-            await self._redis.connection_pool.release(connection)
+        wire, self._wire, self.client_id = self._wire, None, None
+        if wire is not None:
+            await wire.aclose()
