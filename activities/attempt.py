@@ -98,6 +98,7 @@ class Attempt:
         self._sink = TurnSink(self.writer, self.output, stop)
         self.begun = self._sink.begun
         self._memory = TurnMemory(parts.store, parts.log, run, task, number)
+        self._workspace = self._watch(self._root) if self._root else None
 
     @property
     def carry(self) -> dict[str, Any] | None:
@@ -111,13 +112,18 @@ class Attempt:
         not ours to do, Fenced where it is not any more.
         """
         here, turn = self._run.run_id, self._task.turn
-        prompt, fault = await asyncio.to_thread(self._prompt)
-        if not await self._parts.store.turns.claim(here, turn, self.number, uuid4().hex, prompt):
-            raise AttemptTaken(f"{here} turn {turn} attempt {self.number}")
-        # Whoever heals the log knows of the claim, and would take an attempt that has not written yet for lost.
-        self._parts.log.begins(here, self.writer.speaker.epoch)
-        if self._task.unproven or self.number > self._task.first_attempt or not LINUX:
+        prompt, fault, found = await asyncio.to_thread(self._read)
+        sweeping = self._task.unproven or self.number > self._task.first_attempt or not LINUX
+        # None of these waits for another, only the agent for them all.
+        _, since, *_ = await asyncio.gather(
+            self._claim(prompt),
+            self._since(found),
+            self._warn_if_shared(),
+            self._look(now=fault is None and not sweeping),  # what is swept may write until then
+        )
+        if sweeping:
             await sweep(here, before=(turn, self.number), grace_seconds=self._parts.kill_grace_seconds)
+            await self._look(now=fault is None)
         if self.number > 1 and (await self._parts.log.fence(here)).done == turn:
             raise DoneAlready(f"{here} turn {turn}")
         job = self._job(prompt, await self._memory.carry())
@@ -126,7 +132,25 @@ class Attempt:
             return self._failed(fault)
         if self.stop.cause:
             return self._stopped(None)
-        return await self._work(job)
+        return await self._work(job, since)
+
+    async def _claim(self, prompt: str) -> None:
+        here, turn = self._run.run_id, self._task.turn
+        if not await self._parts.store.turns.claim(here, turn, self.number, uuid4().hex, prompt):
+            raise AttemptTaken(f"{here} turn {turn} attempt {self.number}")
+        # Whoever heals the log knows of the claim, and would take an attempt that has not written yet for lost.
+        self._parts.log.begins(here, self.writer.speaker.epoch)
+
+    def _read(self) -> tuple[str, ErrorInfo | None, completion.Baseline | None]:
+        """The prompt, or why there is none; what the completion log holds, if that is not kept yet. Blocking."""
+        prompt, fault = self._prompt()
+        if fault is not None or self._root is None or self._run.kind == "single" or self._run.row["baseline"]:
+            return prompt, fault, None
+        return prompt, fault, completion.baseline(self._root, self._request.completion)
+
+    async def _look(self, *, now: bool) -> None:
+        if now and self._workspace is not None:
+            await self._workspace.begin()
 
     def _prompt(self) -> tuple[str, ErrorInfo | None]:
         if self._root is not None and not self._root.is_dir():
@@ -171,13 +195,12 @@ class Attempt:
             patience=self._parts.patience,
         )
 
-    async def _work(self, job: Job) -> t.TurnReport:
+    async def _work(self, job: Job, since: completion.Baseline | None) -> t.TurnReport:
         agent = self._parts.agent_for(job.agent.kind)
         if agent is None:
             begin(job, self._sink)
             message = f"this worker has no agent of kind {job.agent.kind!r}"
             return self._failed(ErrorInfo(code=INTERNAL, message=message))
-        since, _ = await asyncio.gather(self._baseline(), self._warn_if_shared())
         result = await self._watched(agent, job)
         await self.output.flush()
         await self._memory.leave(result.carry)
@@ -192,31 +215,30 @@ class Attempt:
             return self._failed(result.error, result)
         return await self._completed(result, since)
 
+    def _watch(self, root: Path) -> Workspace:
+        request = self._request
+        return Workspace(
+            root,
+            self._sink.say,
+            logs=request.watched_logs,
+            include=request.watch.include,
+            exclude=request.watch.exclude,
+        )
+
     async def _watched(self, agent: Agent, job: Job) -> Result:
         """Run the agent with the watch on its working directory."""
-        if self._root is None:
+        if self._workspace is None:
             return await agent.run(job, self._sink)
-        watch = self._request.watch
-        workspace = Workspace(
-            self._root,
-            self._sink.say,
-            logs=self._request.watched_logs,
-            include=watch.include,
-            exclude=watch.exclude,
-        )
-        self._sink.watch = workspace
-        async with workspace:
+        self._sink.watch = self._workspace
+        async with self._workspace:
             return await agent.run(job, self._sink)
 
-    async def _baseline(self) -> completion.Baseline | None:
+    async def _since(self, found: completion.Baseline | None) -> completion.Baseline | None:
         """What the completion log held when the run began; the first attempt of all keeps it for the others."""
-        if self._root is None or self._run.kind == "single":
-            return None
         kept = self._run.row["baseline"]
-        if kept is None:
-            found = await asyncio.to_thread(completion.baseline, self._root, self._request.completion)
+        if found is not None:
             kept = await self._parts.store.runs.begin_log(self._run.run_id, found.model_dump_json())
-        return completion.Baseline.model_validate_json(kept)
+        return None if kept is None else completion.Baseline.model_validate_json(kept)
 
     async def _warn_if_shared(self) -> None:
         if self._task.turn > 1:

@@ -48,6 +48,7 @@ class Workspace:
         self._logs = {path: WatchedLog(root, path) for path in logs}
         self._scanner = Scanner(root, Globs(include), Globs(exclude), but=logs)
         self._told: dict[str, State] = {}
+        self._begun = False
         self._marks: dict[str, _Mark] = {}
         self._faults: list[str] = []
         self._warned = False
@@ -63,10 +64,15 @@ class Workspace:
     ) -> None:
         await self.finish()
 
-    async def start(self) -> None:
-        """Take things as they are for known, then watch. Before the agent starts."""
-        self._told = await asyncio.to_thread(self._begin)
+    async def begin(self) -> None:
+        """Take things as they are for known. Before the agent starts."""
+        self._told, self._begun = await asyncio.to_thread(self._begin), True
         self._warn()
+
+    async def start(self) -> None:
+        """Watch from now on; `begin` first, where that was not done yet."""
+        if not self._begun:
+            await self.begin()
         self._tasks = [asyncio.create_task(self._watch_files()), asyncio.create_task(self._watch_logs())]
 
     async def finish(self) -> None:

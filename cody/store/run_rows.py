@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -85,13 +86,13 @@ class RunRow:
         """Continuous or single."""
         return self.row["kind"]
 
-    @property
+    @cached_property
     def request(self) -> AnyRequest:
         """What the client asked for."""
         model = ContinuousRunRequest if self.kind == "continuous" else SingleRunRequest
         return model.model_validate_json(self.row["request"])
 
-    @property
+    @cached_property
     def trace_context(self) -> TraceContext:
         """The trace of the request that started the run."""
         return TraceContext.model_validate_json(self.row["trace_context"])
