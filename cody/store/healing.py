@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, select, update
 
 from cody.contract.cursor import epoch_of
 from cody.fold import Checkpoint
@@ -18,6 +18,7 @@ FIRST_LEASE = 10_000
 """SEQs that a new log may hand out before the store is asked: the server's default of `archives.reserved`."""
 
 _AT_ONCE = 1000
+_CLAIMED = select(prompts.c.run_id).where(prompts.c.run_id == bindparam("run")).limit(1)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,7 @@ class HealingStore:
 
     async def is_claimed(self, run_id: str) -> bool:
         """Whether an attempt of the run may have written."""
-        query = select(prompts.c.run_id).where(prompts.c.run_id == run_id).limit(1)
-        return await self._db.read(lambda connection: connection.execute(query).first()) is not None
+        return await self._db.read(lambda connection: connection.execute(_CLAIMED, {"run": run_id}).first()) is not None
 
     async def reserve(self, run_id: str, seq: int) -> int:
         """Let the log go at least up to `seq`; gives the SEQ up to which it may go. 0 if there is no such run."""

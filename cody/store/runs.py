@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select, true, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from cody.contract.lifecycle import ENDED
@@ -26,6 +27,17 @@ _BEGIN_LOG = (
     update(runs).where(runs.c.id == bindparam("run"), runs.c.baseline.is_(None)).values(baseline=bindparam("found"))
 )
 _BASELINE = select(runs.c.baseline).where(runs.c.id == bindparam("run"))
+_MINE = select(runs.c.id, runs.c.working_dir, runs.c.created_at).where(runs.c.id == bindparam("run")).subquery()
+_EARLIER = or_(
+    runs.c.created_at < _MINE.c.created_at, and_(runs.c.created_at == _MINE.c.created_at, runs.c.id < _MINE.c.id)
+)
+_SHARING = select(runs.c.id).where(runs.c.working_dir == _MINE.c.working_dir, _CONFIRMED, _LIVE, _EARLIER)
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> Update:
+    values = {name: bindparam(f"new_{name}") for name in columns}
+    return update(runs).where(runs.c.id == bindparam("run")).values(values)
 
 
 class RunStore:
@@ -33,6 +45,7 @@ class RunStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._keep_words = database.insert(said).on_conflict_do_nothing()
 
     async def accept(self, new: NewRun) -> tuple[RunRow, bool]:
         """Keep a run before its workflow is started; gives the row and whether it is new.
@@ -112,9 +125,11 @@ class RunStore:
                     if control.action == "cancel" and control.id > applied:
                         raise Overtaken(run)
             if not over and change.version > run.row["version"]:
-                connection.execute(update(runs).where(runs.c.id == change.run_id).values(**_changed(change)))
+                values = _changed(change)
+                told = {f"new_{name}": value for name, value in values.items()}
+                connection.execute(_update(tuple(values)), {"run": change.run_id, **told})
                 if change.words:
-                    connection.execute(self._db.insert(said).on_conflict_do_nothing(), _words(change))
+                    connection.execute(self._keep_words, _words(change))
             if run.pending:
                 done = controls.c.id <= applied if change.status not in ENDED else true()
                 connection.execute(delete(controls).where(controls.c.run_id == change.run_id, done))
@@ -133,12 +148,7 @@ class RunStore:
 
     async def sharing(self, run_id: str) -> list[str]:
         """Runs that were accepted earlier, are not over, and work in the same directory."""
-        mine = select(runs.c.working_dir, runs.c.created_at).where(runs.c.id == run_id).subquery()
-        earlier = or_(
-            runs.c.created_at < mine.c.created_at, and_(runs.c.created_at == mine.c.created_at, runs.c.id < run_id)
-        )
-        query = select(runs.c.id).where(runs.c.working_dir == mine.c.working_dir, _CONFIRMED, _LIVE, earlier)
-        return await self._ids(query)
+        return await self._db.read(lambda connection: list(connection.execute(_SHARING, {"run": run_id}).scalars()))
 
     async def has_thread(self, thread_id: str) -> bool:
         """Whether a run belongs to the thread."""
