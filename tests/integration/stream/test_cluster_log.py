@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cody.stream.connection import RedisGone, connect
@@ -25,6 +25,7 @@ async def log(redis_cluster: RedisCluster) -> AsyncGenerator[Log]:
         yield Log(redis)
 
 
+@settings(deadline=None)
 @given(run_id=RUN_IDS)
 def test_all_keys_of_a_run_are_in_one_slot(redis_cluster: RedisCluster, run_id: str) -> None:
     keys = [log_key(run_id), fence_key(run_id), salvage_key(run_id)]
