@@ -63,7 +63,7 @@ def _kind(part: str) -> str:
 
 def _at_rest(part: str, address: str, most_tasks: float = float("inf")) -> Figures:
     """The part's figures once nothing is under way there, and no more tasks than these."""
-    now: dict[str, float] = {}
+    now: dict[str, float] = {}  # for who wants to know why it does not rest
 
     def rests() -> Figures | None:
         try:
@@ -71,11 +71,10 @@ def _at_rest(part: str, address: str, most_tasks: float = float("inf")) -> Figur
         except httpx.TransportError:
             return None
         streams = figures.value("cody_streams_opened_total") - figures.value("cody_streams_closed_total")
-        now.update({name: figures.value(name) for name in _NOTHING}, streams=streams)
+        under_way = {**{name: figures.value(name) for name in _NOTHING}, "streams": streams}
         tasks = figures.value("cody_tasks")
-        resting = not any(now.values()) and tasks <= most_tasks
-        now["tasks"] = tasks
-        return figures if resting else None
+        now.update(under_way, tasks=tasks)
+        return figures if not any(under_way.values()) and tasks <= most_tasks else None
 
     try:
         return eventually(rests, PATIENCE_SECONDS)
