@@ -187,8 +187,8 @@ async def test_an_attempt_that_has_not_written_yet_is_not_taken_for_lost(stage: 
 
 async def test_what_is_held_of_many_logs_is_brought_to_all_of_them_in_time(stage: Stage, store: Store):
     """Whoever waits in vain for what others have of some logs brings what it has of the rest meanwhile."""
-    here, dead = (stage.worker(HealingPatience(lossy_seconds=3)) for _ in range(2))
-    there = stage.worker(HealingPatience(lossy_seconds=12))
+    here, dead = (stage.worker(HealingPatience(lossy_seconds=8)) for _ in range(2))
+    there = stage.worker(HealingPatience(lossy_seconds=36))
     lossy = [Stage(store, stage.server, stage.redis, await begin(store, a_run(), "queued")) for _ in range(80)]
     for one in lossy:
         await one.record(here, "run_started")

@@ -14,7 +14,7 @@ from tests.integration.archive.healing_stage import Stage, staged
 from tests.integration.stream.stream_proxy import Proxy, proxy_to
 from tests.parts import connected, until
 
-PATIENT = HealingPatience(lossy_seconds=3, unsure_seconds=3)
+PATIENT = HealingPatience(lossy_seconds=60, unsure_seconds=60)
 APPEND = b"EVAL"
 
 

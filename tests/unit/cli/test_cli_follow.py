@@ -5,6 +5,7 @@ import pytest
 from cody.cli.client import Client, CursorRefusedError, RefusedError
 from cody.cli.follow import Follower
 from cody.contract.errors import CursorProblem
+from tests.parts import until
 from tests.unit.cli.cli_server import Answer, Request, frame, serving, terminal
 
 HEALING = {"latest_cursor": "9-0", "responses": "/api/runs/run_1/responses"}
@@ -15,9 +16,11 @@ def no_patience(monkeypatch):
     monkeypatch.setattr("cody.cli.follow._PAUSE_FIRST_SECONDS", 0.01)
 
 
-async def follow(url: str, start: str | None = None) -> tuple[list[object], list[str]]:
+async def follow(
+    url: str, start: str | None = None, trouble: list[str] | None = None
+) -> tuple[list[object], list[str]]:
     """What was yielded (a SEQ for a frame), and what was said about the connection."""
-    trouble: list[str] = []
+    trouble = [] if trouble is None else trouble
     got: list[object] = []
     async with Client(url) as client:
         async for entry in Follower(client, "run_1", start=start, trouble=trouble.append).frames():
@@ -162,9 +165,10 @@ async def test_a_service_that_is_away_is_waited_for():
 
     async with serving(handler) as (url, _):
         pass
-    following = asyncio.create_task(follow(url))
-    await asyncio.sleep(0.1)
+    trouble: list[str] = []
+    following = asyncio.create_task(follow(url, trouble=trouble))
+    await until(lambda: trouble)
     async with serving(handler, port=int(url.rsplit(":", 1)[1])):
-        got, trouble = await following
+        got, _ = await following
     assert got == [1]
     assert len(trouble) == 2

@@ -20,7 +20,7 @@ from cody.cli.dev.temporal import TemporalProbe, temporal_part
 from tests.parts import PATIENCE_SECONDS
 
 SECOND = timedelta(seconds=1)
-WAIT = timedelta(seconds=20)
+WAIT = timedelta(seconds=PATIENCE_SECONDS)
 FORGETTING_SECONDS = 60
 FORGETS_TO_END = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); "
@@ -53,7 +53,7 @@ async def test_a_part_that_dies_is_started_again(tmp_path):
     (first,) = await soon(lambda: pids(part.log))
     os.kill(first, signal.SIGKILL)
     second = (await soon(lambda: pids(part.log)[1:]))[0]
-    await supervisor.stop([["part"]], SECOND)
+    await supervisor.stop([["part"]], WAIT)
     assert not psutil.pid_exists(second)
     assert said == [f"part ended (SIGKILL); starting it again in 0.2 s · log: {part.log}"]
 
@@ -83,7 +83,9 @@ async def test_a_part_that_ends_before_it_is_ready_is_a_failure_with_its_last_wo
 
 async def test_a_part_that_does_not_come_up_in_time_is_a_failure_that_says_what_is_missing(tmp_path):
     supervisor = Supervisor(print)
-    await supervisor.start(python(tmp_path, "print('busy', flush=True); import time; time.sleep(60)"))
+    part = python(tmp_path, "print('busy', flush=True); import time; time.sleep(60)")
+    await supervisor.start(part)
+    await soon(lambda: part.log.exists() and "busy" in part.log.read_text())
 
     async def never() -> str:
         return "database is down"
