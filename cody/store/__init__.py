@@ -1,8 +1,9 @@
 """The record: runs, controls, responses, prompts and kept output; the only room that speaks SQL."""
 
 from cody.store.archive import ArchivePatience, ArchiveStore, Chunk, Due
+from cody.store.away import DatabaseGone
 from cody.store.controls import Control, ControlStore, IllegalControl
-from cody.store.database import Database, DatabaseGone
+from cody.store.database import Database
 from cody.store.healing import FIRST_LEASE, HealingStore, Known
 from cody.store.pulse import Pulse
 from cody.store.responses import Projection, ResponseStore

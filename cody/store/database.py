@@ -10,20 +10,18 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import Table
 
-from cody.store.postgres import Postgres, PostgresAway
+if TYPE_CHECKING:
+    from cody.store.postgres import Postgres
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-
-DatabaseGone = (OperationalError, PostgresAway)
-"""The database is away or busy beyond patience: worth trying again."""
 
 _BUSY_SECONDS = 10.0
 _POLL_SECONDS = 0.001
@@ -36,10 +34,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite:")
-        if self.is_sqlite:
-            self._backend: _Sqlite | Postgres = _Sqlite(url)
-        else:
-            self._backend = Postgres(url)
+        self._backend = _Sqlite(url) if self.is_sqlite else _postgres(url)
 
     def insert(self, table: Table) -> Any:
         """An INSERT with the dialect's ON CONFLICT, which both have in the same form."""
@@ -63,6 +58,12 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._backend.close()
+
+
+def _postgres(url: str) -> "Postgres":
+    from cody.store.postgres import Postgres  # brings SQLAlchemy's asyncio, which takes long to import, and its ORM
+
+    return Postgres(url)
 
 
 class _Sqlite:

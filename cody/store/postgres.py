@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from cody.store.away import PostgresAway
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
@@ -38,10 +40,6 @@ _AWAY = (
     "25P03",  # we were too long between two statements
 )
 """SQLSTATEs (PostgreSQL's appendix A), by their beginnings, after which the same may succeed later."""
-
-
-class PostgresAway(Exception):
-    """PostgreSQL does not answer, refuses us, or is busy beyond patience."""
 
 
 class Postgres:

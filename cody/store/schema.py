@@ -1,15 +1,12 @@
 """Bring a database to the newest schema; any number of processes may do so at once."""
 
 from pathlib import Path
-from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from cody.store.database import Database
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 _LOCK = 0x636F6479
 """PostgreSQL's advisory lock for the migration; SQLite's write transaction is one by itself."""
@@ -20,21 +17,23 @@ async def migrate(database: Database) -> None:
     await database.rebuild(_upgrade)
 
 
+def newest_revision() -> str:
+    """The schema that this code knows: a migration's file begins with its number, which is its revision."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates may take longer than others wait
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    config = alembic_config()
-    here = MigrationContext.configure(connection).get_current_revision()
-    if here != ScriptDirectory.from_config(config).get_current_head():
-        attributes: dict[str, Any] = config.attributes
-        attributes["connection"] = connection
-        command.upgrade(config, "head")
+    if _revision(connection) != newest_revision():
+        from cody.store.upgrade import upgrade  # Alembic is a tenth of what a process imports, and rarely needed
+
+        upgrade(connection)
 
 
-def alembic_config() -> Config:
-    """Alembic's configuration without a file; `python -m alembic` is not needed to run Cody."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    return config
+def _revision(connection: Connection) -> str | None:
+    """What Alembic has noted in the database; None if nothing has been made there."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -7,11 +7,13 @@ from pathlib import Path
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, func, select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cody.store import Database, Store, tables
-from cody.store.schema import alembic_config
+from cody.store.schema import newest_revision
+from cody.store.upgrade import alembic_config
 from tests.integration.store.store_stage import begin, opened, row
 
 PROGRAM = Path(__file__).with_name("store_program.py")
@@ -49,6 +51,10 @@ async def test_migrations_make_the_tables_that_the_code_knows(empty_database_url
 
     async with opened(empty_database_url) as store:
         assert await store.database.read(differs) == []
+
+
+def test_the_newest_migration_is_told_by_its_file() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 async def test_migrations_go_down_and_up_again(empty_database_url: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, column, insert, select, table
 from cody.contract.responses import Response
 from cody.fold import Changes, Checkpoint
 from cody.store import Database, KeyReused, NewRun, Projection, Store, ThreadBusy, tables
-from cody.store.schema import alembic_config
+from cody.store.upgrade import alembic_config
 from tests.integration.store.store_stage import AT, a_single, begin, change, opened, row
 
 
