@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from uuid import uuid4
 from cody.cli.dev.ports import free_port
 from cody.cli.dev.redis import server_binary
 from cody.contract.base import RunId
+from cody.store import Store
 from cody.stream.connection import AsyncRedis, connect
 from cody.stream.node import connect_node
 
@@ -52,6 +54,18 @@ def eventually(look: Callable[[], T], seconds: float = PATIENCE_SECONDS, what: s
         if time.monotonic() > until:
             raise AssertionError(f"not within {seconds} s: {what or look}; seen last: {seen!r}")
         time.sleep(0.02)  # what it looks at is another process, which needs the processor
+
+
+def make_tables(url: str) -> None:
+    """Migrate an empty database; in a thread, as whoever asks for it may be in an event loop."""
+
+    async def migrate() -> None:
+        store = Store(url)
+        await store.open()
+        await store.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, migrate()).result()
 
 
 class RedisServer:

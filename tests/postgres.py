@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
@@ -22,8 +21,7 @@ from typing import Any
 import psutil
 
 from cody.cli.dev.ports import free_port
-from cody.store import Database, migrate
-from tests.parts import PATIENCE_SECONDS
+from tests.parts import PATIENCE_SECONDS, make_tables
 
 _IS_ROOT = os.geteuid() == 0
 _NOBODY = "nobody"
@@ -58,8 +56,7 @@ class PostgresServer:
         assert made.wait() == 0, self._log.read_text()
         self.start()
         self._sql("CREATE DATABASE migrated")
-        with ThreadPoolExecutor(1) as pool:  # whoever asks for the server may be in an event loop
-            pool.submit(asyncio.run, _migrate(self._url("migrated"))).result()
+        make_tables(self._url("migrated"))
 
     def start(self) -> None:
         """Start it, and return when it answers."""
@@ -143,12 +140,6 @@ def _programs(folder: Path) -> Path:
             shutil.copytree(part, folder / "programs" / part.name, ignore=shutil.ignore_patterns("include"))
         package = folder / "programs" / package.name
     return package / "pginstall" / "bin"
-
-
-async def _migrate(url: str) -> None:
-    database = Database(url)
-    await migrate(database)
-    await database.close()
 
 
 @contextmanager

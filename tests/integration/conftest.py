@@ -1,5 +1,6 @@
 """What the tests of the stream, the store and the projector share."""
 
+import shutil
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from cody.store import Store
 from cody.stream.log import Log
 from tests.cluster import RedisCluster, running_cluster
-from tests.parts import RedisServer, connected, running_redis
+from tests.parts import RedisServer, connected, make_tables, running_redis
 from tests.postgres import PostgresServer
 
 
@@ -47,11 +48,22 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Genera
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables and nothing in them, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "cody.db"
+    make_tables(f"sqlite:///{path}")
+    return path
+
+
 @contextmanager
 def _database(request: pytest.FixtureRequest, folder: Path, *, tables: bool) -> Generator[str]:
-    """PostgreSQL's may have its tables already, as migrating takes longer than most tests."""
+    """It may have its tables already, copied from a template, as migrating takes longer than most tests."""
     if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'cody.db'}"
+        path = folder / "cody.db"
+        if tables:
+            shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        yield f"sqlite:///{path}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")  # not started where nobody asks for it
     with server.database(tables=tables) as url:
