@@ -36,7 +36,7 @@ _SHARING = select(runs.c.id).where(runs.c.working_dir == _MINE.c.working_dir, _C
 
 @cache
 def _update(columns: tuple[str, ...]) -> Update:
-    values = {name: bindparam(f"new_{name}") for name in columns}
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
     return update(runs).where(runs.c.id == bindparam("run")).values(values)
 
 
