@@ -140,7 +140,7 @@ async def test_a_provider_that_never_answers_is_timed_out(claude: ClaudeStage) -
 
 async def test_a_provider_that_stops_in_the_middle_is_timed_out(claude: ClaudeStage) -> None:
     step = {"chunks": [begin("msg_1"), *text(0, "Hel")[:2]], "fault": {"kind": "stall"}}
-    turn = await claude.run(step, patience=Patience(answer_seconds=60, silence_seconds=1))
+    turn = await claude.run(step, patience=Patience(answer_seconds=60, silence_seconds=3))
 
     assert turn.ended.error is not None
     assert turn.ended.error.code == "provider_timeout"
@@ -151,9 +151,9 @@ async def test_a_provider_that_stops_in_the_middle_is_timed_out(claude: ClaudeSt
 
 async def test_a_tool_may_be_silent_for_longer_than_a_provider(claude: ClaudeStage) -> None:
     turn = await claude.run(
-        calls("msg_1", tool(0, "toolu_1", "Bash", {"command": "sleep 4"})),
+        calls("msg_1", tool(0, "toolu_1", "Bash", {"command": "sleep 6"})),
         answer("msg_2", text(0, "Done.")),
-        patience=Patience(answer_seconds=3, silence_seconds=3),
+        patience=Patience(answer_seconds=5, silence_seconds=5),
     )
     assert turn.ended.error is None
     assert turn.heard.contents() == ["Done."]

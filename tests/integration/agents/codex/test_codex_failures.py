@@ -111,7 +111,7 @@ async def test_a_provider_that_never_answers_is_given_up(codex: CodexStage, befo
 
 
 async def test_a_provider_that_falls_silent_is_given_up_with_its_item(codex: CodexStage) -> None:
-    turn = await codex.run(torn(part_of_message("msg_a", "Hel"), kind="stall"), patience=Patience(silence_seconds=0.7))
+    turn = await codex.run(torn(part_of_message("msg_a", "Hel"), kind="stall"), patience=Patience(silence_seconds=3.0))
     assert turn.ended.error is not None
     assert turn.ended.error.code == "provider_timeout"
     assert [each.error.code for each in turn.heard.of("item_error")] == ["provider_timeout"]
@@ -119,9 +119,9 @@ async def test_a_provider_that_falls_silent_is_given_up_with_its_item(codex: Cod
 
 async def test_a_command_may_be_silent_for_longer_than_a_provider(codex: CodexStage) -> None:
     turn = await codex.run(
-        answer(shell("call_1", "sleep 2.2")),
+        answer(shell("call_1", "sleep 6")),
         answer(message("msg_a", "done")),
-        patience=Patience(answer_seconds=1.5, silence_seconds=1.5),
+        patience=Patience(answer_seconds=5.0, silence_seconds=5.0),
     )
     assert turn.ended.error is None
 
