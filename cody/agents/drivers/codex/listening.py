@@ -16,6 +16,8 @@ from cody.contract.errors import AGENT_EXIT, PROVIDER_TIMEOUT, PROVIDER_UNREACHA
 
 POLL_SECONDS = 0.05
 """How often, while nothing is heard, the thread's file is looked at, and whether the turn is to end."""
+UNSAID_SECONDS = 0.5
+"""How long it waits for what may never be said: the text of an item that has none, the end of a turn that broke off."""
 INTERRUPT_SECONDS = 0.8
 """How long Codex may take to end a turn that it is asked to end; measured: 30 ms."""
 REFUSALS = 2
@@ -101,7 +103,7 @@ class Listening:
         if not (spoken or running):
             return False
         self._held_since = self._held_since or self._now()
-        return self._now() - self._held_since < PATIENCE_SECONDS
+        return self._now() - self._held_since < (PATIENCE_SECONDS if running else UNSAID_SECONDS)
 
     def _watch(self) -> None:
         """See to it that nobody waits for ever for a provider."""
@@ -133,7 +135,7 @@ class Listening:
                 self._events.hear(*heard)
 
     async def _ended(self) -> End:
-        if await self._transcript.ended():
+        if await self._transcript.ended(UNSAID_SECONDS if self._events.turn is None else PATIENCE_SECONDS):
             self._read_along(at_once=True)
         self._hear_of_skipped()
         turn = self._events.turn or {}
