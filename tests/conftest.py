@@ -1,35 +1,29 @@
-"""What all tests share: a real service, one to a test session (with xdist, one to each of its workers)."""
+"""What all tests share, and which of them stay together on one of xdist's workers."""
 
 from collections.abc import Generator
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.postgres import PostgresServer, running_postgres
-from tests.service import Service, running
+
+_SHARING = ("tests/e2e/api/", "tests/e2e/models/")
+"""Folders whose tests share services, each of which costs as much to start as dozens of their tests."""
+
+
+class _BySharing(LoadFileScheduling):
+    """A file, or such a folder, stays on one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in _SHARING if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    return _BySharing(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Generator[PostgresServer]:
-    """One server to a session; who kills it (`killed`) brings it back."""
+    """One server to a session (with xdist, to each of its workers); who kills it (`killed`) brings it back."""
     with running_postgres() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def service_on_postgres(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
-) -> Generator[Service]:
-    """As `service`, with its record in PostgreSQL."""
-    root = tmp_path_factory.mktemp("service")
-    with postgres_server.database(tables=False) as url, running(root, {"DATABASE_URL": url}) as service:
-        yield service
-
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
-    """A `cody dev` that runs for the whole session, ends by SIGTERM with exit code 0, and leaves nothing behind.
-
-    What a test does to its parts (`frozen`, a kill) has to be undone, or mended by `cody dev`, before the test ends.
-    """
-    with running(tmp_path_factory.mktemp("service")) as service:
-        yield service

@@ -69,7 +69,11 @@ def make_tables(url: str) -> None:
 
 
 class RedisServer:
-    """A Redis (or Valkey) on loopback with an append-only file, as `cody dev` runs it; `options` on top."""
+    """A Redis (or Valkey) on loopback with an append-only file; `options` on top.
+
+    All that it has answered is in its file. With `--appendfsync everysec`, as `cody dev` has it, it may answer for two
+    seconds before it writes, while a slow disk syncs.
+    """
 
     def __init__(self, folder: Path, *options: str, data: Path | None = None, within: Sequence[str] = ()) -> None:
         """Its log is in `folder`, as is its file unless that goes to `data`; `within` is a command that becomes it."""
@@ -94,7 +98,7 @@ class RedisServer:
         """Start it and return when it answers."""
         options = (
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._data), "--save", ""),
-            *("--appendonly", "yes", "--appendfsync", "everysec", "--daemonize", "no"),
+            *("--appendonly", "yes", "--appendfsync", "no", "--daemonize", "no"),
             *self._options,
         )
         with (self._folder / "log").open("ab") as log:
@@ -106,7 +110,7 @@ class RedisServer:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """SIGKILL, as the kernel does when memory runs out; all that it has answered is in its file."""
+        """SIGKILL, as the kernel does when memory runs out."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -69,7 +69,8 @@ def ground(root: Path, kind: DatabaseKind, seed: str) -> Generator[Ground]:
         for name in ("data", "redis"):
             (disk.path / name).mkdir()
         (root / "service" / "data").symlink_to(root / "disk" / "data")
-        redis = RedisServer(root / "redis", data=root / "disk" / "redis", within=disk.within(root))
+        lazy = ("--appendfsync", "everysec")
+        redis = RedisServer(root / "redis", *lazy, data=root / "disk" / "redis", within=disk.within(root))
         redis.start()
         stack.callback(redis.kill)
         wire = stack.enter_context(wire_to(redis.port, seed))

@@ -1,4 +1,4 @@
-"""End to end: black-box tests on the session's service, and on others with settings of their own."""
+"""End to end: black-box tests on a service that they share, and on others with settings of their own."""
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
@@ -10,6 +10,16 @@ import pytest
 from tests.service import Run, Service, running
 
 OwnService = Callable[..., AbstractContextManager[Service]]
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
+    """A `cody dev` that runs for all of them, ends by SIGTERM with exit code 0, and leaves nothing behind.
+
+    What a test does to its parts (`frozen`, a kill) has to be undone, or mended by `cody dev`, before the test ends.
+    """
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

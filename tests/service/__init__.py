@@ -1,7 +1,7 @@
 """A real `cody dev` for tests, and a client of it: start runs, wait for them, follow their streams byte for byte.
 
-The fixture `service` (see `conftest.py`) gives one to a test session; `running` gives one of your own, for tests that
-need other settings or break it for good::
+The fixture `service` (`tests/e2e/conftest.py`) gives one to all end-to-end tests; `running` gives one of your own, for
+tests that need other settings or break it for good::
 
     def test_it(service):
         run = service.start("echo hello", max_turns=2)  # a script for sh; or a list: the command itself

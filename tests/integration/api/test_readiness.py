@@ -18,7 +18,7 @@ from cody.store import DatabaseGone, Store
 from cody.store.tables import pulses
 from cody.stream.log import Log
 from tests.parts import RedisServer, connected, running_redis, until
-from tests.service import Service
+from tests.workflows.stack import running_temporal
 
 
 async def well() -> None:
@@ -183,8 +183,9 @@ async def test_a_pulse_is_one_row_a_process_and_old_ones_go(store: Store):
     assert "just dead" in await rows()
 
 
-async def test_a_temporal_without_the_namespace_is_down(service: Service):
-    health = Readiness({"temporal": (await Gateway.connect(service.temporal_address, "default")).ping})
-    assert await up(health)()
-    with pytest.raises(TemporalGone, match="elsewhere"):
-        await (await Gateway.connect(service.temporal_address, "elsewhere")).ping()
+async def test_a_temporal_without_the_namespace_is_down(tmp_path: Path):
+    with running_temporal(tmp_path) as address:
+        health = Readiness({"temporal": (await Gateway.connect(address, "default")).ping})
+        await until(up(health))
+        with pytest.raises(TemporalGone, match="elsewhere"):
+            await (await Gateway.connect(address, "elsewhere")).ping()
