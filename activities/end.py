@@ -2,6 +2,8 @@
 
 from temporalio import activity
 
+from activities.beat import beat
+from activities.beside import beside
 from cody.agents.sweep import sweep
 from cody.clock import now_ms
 from cody.contract import tasks as t
@@ -25,6 +27,10 @@ class EndActivity:
     @activity.defn(name=t.END_TURN)
     async def end_turn(self, task: t.EndTask) -> t.EndReport:
         """Idempotent: an attempt that has its end, or that never wrote, is left as it is."""
+        async with beside(beat()):
+            return await self._end(task)
+
+    async def _end(self, task: t.EndTask) -> t.EndReport:
         quiet = await sweep(task.run_id, before=None, grace_seconds=self._grace) if task.sweep else None
         run = await self._store.runs.get(task.run_id, unconfirmed=True)
         if run is None:

@@ -9,6 +9,7 @@ from typing import Final, cast
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beat import BEAT_SECONDS, beat
 from activities.beside import beside
 from activities.handover import handed_over
 from activities.lag import LAGS, Lag
@@ -37,7 +38,6 @@ PLACE_EVENTS: Final = 1000
 projected is archived, and a flood of telemetry would stay in Redis, and in its writer, for as long as its turn."""
 BREATH_SECONDS: Final = 0.05
 """After which a projector saves for the first time: a turn that is over by then is saved once."""
-BEAT_SECONDS: Final = 2.0
 _SAVED_AT_ONCE: Final = ATTEMPT_ENDS | {
     "turn_started", "response_start", "item_done", "item_error", "item_cancelled", "response_done", "response_error",
 }  # fmt: skip
@@ -62,7 +62,7 @@ class ProjectActivity:
             if activity.is_worker_shutdown():
                 raise handed_over(f"the projector of {task.run_id} turn {task.turn}")
 
-        async with beside(_beat()):
+        async with beside(beat()):
             try:
                 return await self.project(task, await self._run(task), hand_over)
             except (PoisonEvent, Trimmed) as error:
@@ -186,9 +186,3 @@ async def _take(follower: Follower, patience: float) -> Sequence[Entry]:
     except RedisGone:
         await asyncio.sleep(SAVE_SECONDS)  # the log waits there for us
         return ()
-
-
-async def _beat() -> None:
-    while True:
-        await asyncio.sleep(BEAT_SECONDS)
-        activity.heartbeat()

@@ -51,7 +51,7 @@ class TurnActivity:
 
     async def _take(self, task: t.TurnTask, run: RunRow, number: int) -> t.TurnReport:
         if task.first is not None:
-            await self._record.record(task.first)
+            await self._record.write(task.first)
         if number > task.first_attempt and (report := await self._done_before(task, run, number)):
             return report
         timeout = run.request.continuous().turn_timeout_seconds

@@ -58,6 +58,7 @@ async def record(task: t.RecordTask) -> t.RecordReport:
         result_type=t.RecordReport,
         task_queue=t.RECORD_QUEUE,
         start_to_close_timeout=_SHORT,
+        heartbeat_timeout=_HEARTBEAT,
         retry_policy=_PATIENT,
         priority=Priority.default if task.status in ("queued", "running") else _URGENT,
     )
@@ -71,6 +72,7 @@ async def end_turn(task: t.EndTask) -> t.EndReport:
         result_type=t.EndReport,
         task_queue=t.RECORD_QUEUE,
         start_to_close_timeout=_SHORT,
+        heartbeat_timeout=_HEARTBEAT,
         retry_policy=_PATIENT,
         priority=_URGENT,
     )
