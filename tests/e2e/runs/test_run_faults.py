@@ -11,6 +11,8 @@ from tests.e2e.runs.checks import check_ended, processes_of, types
 from tests.service import Run, Service, eventually
 
 WORKERS = 2
+FROZEN_SECONDS = 240.0
+"""Each poll that Temporal still has of a worker that froze may take an attempt from the others, or a workflow task."""
 
 
 def test_a_killed_worker_costs_an_attempt_and_nothing_else(service: Service):
@@ -39,12 +41,12 @@ def test_a_frozen_worker_wakes_as_a_zombie_and_is_fenced(fragile: Service):
     assert helper is not None
     worker = next(w for w in fragile.parts("worker") if helper in w.children())
     worker.suspend()
-    run.wait("completed")
+    run.wait("completed", seconds=FROZEN_SECONDS)
     worker.resume()
     check_ended(run)
     assert not [process for process in first if process.is_running()]
     after = fragile.start("true", max_turns=1)
-    after.wait("completed")
+    after.wait("completed", seconds=FROZEN_SECONDS)
     assert len(check_ended(run)) == len(run.events())
 
 
