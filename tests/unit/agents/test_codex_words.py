@@ -145,7 +145,7 @@ async def test_a_file_is_read_from_its_mark_and_line_by_line(tmp_path: Path) -> 
     assert list(transcript.pending) == [Call("f", "c", "n", "{}"), Output("c", "o")]
     with path.open("a") as file:
         file.write('{"type":"event_msg","payload":{"type":"task_complete"}}\n')
-    assert await transcript.ended(5)
+    assert await transcript.ended()
 
 
 async def test_without_a_file_nobody_waits_for_it() -> None:
@@ -153,4 +153,4 @@ async def test_without_a_file_nobody_waits_for_it() -> None:
     transcript.mark()
     transcript.read()
     assert not await transcript.has("c")
-    assert not await transcript.ended(0.1)
+    assert not await transcript.ended()

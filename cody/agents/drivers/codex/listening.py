@@ -16,8 +16,8 @@ from cody.contract.errors import AGENT_EXIT, PROVIDER_TIMEOUT, PROVIDER_UNREACHA
 
 POLL_SECONDS = 0.05
 """How often, while nothing is heard, the thread's file is looked at, and whether the turn is to end."""
-UNSAID_SECONDS = 0.5
-"""How long it waits for what may never be said: the text of an item that has none, the end of a turn that broke off."""
+LATE_SECONDS = 5.0
+"""How much later than in the thread's file a command's end may be heard of: it is, but the machine may be busy."""
 INTERRUPT_SECONDS = 0.8
 """How long Codex may take to end a turn that it is asked to end; measured: 30 ms."""
 REFUSALS = 2
@@ -103,7 +103,7 @@ class Listening:
         if not (spoken or running):
             return False
         self._held_since = self._held_since or self._now()
-        return self._now() - self._held_since < (PATIENCE_SECONDS if running else UNSAID_SECONDS)
+        return self._now() - self._held_since < (LATE_SECONDS if running else PATIENCE_SECONDS)
 
     def _watch(self) -> None:
         """See to it that nobody waits for ever for a provider."""
@@ -135,7 +135,7 @@ class Listening:
                 self._events.hear(*heard)
 
     async def _ended(self) -> End:
-        if await self._transcript.ended(UNSAID_SECONDS if self._events.turn is None else PATIENCE_SECONDS):
+        if await self._transcript.ended():
             self._read_along(at_once=True)
         self._hear_of_skipped()
         turn = self._events.turn or {}

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-PATIENCE_SECONDS: Final = 5.0
-"""How late a line, or the notification of what it tells, may be: on a busy machine, as it does come."""
+PATIENCE_SECONDS: Final = 0.5
+"""How long a line may be late."""
 POLL_SECONDS: Final = 0.005
 ENDS: Final = frozenset({"task_complete", "turn_aborted"})
 
@@ -73,17 +73,17 @@ class Transcript:
     async def has(self, call_id: str) -> bool:
         """Wait for a call that must have been written by now; False if it is not there in time."""
         return await self._until(
-            lambda: any(isinstance(each, Call) and each.call_id == call_id for each in self.pending), PATIENCE_SECONDS
+            lambda: any(isinstance(each, Call) and each.call_id == call_id for each in self.pending)
         )
 
-    async def ended(self, seconds: float) -> bool:
+    async def ended(self) -> bool:
         """Wait for the end of the turn, after which nothing of it is written; False if it does not come in time."""
-        return await self._until(lambda: self._ended, seconds)
+        return await self._until(lambda: self._ended)
 
-    async def _until(self, seen: Callable[[], bool], seconds: float) -> bool:
+    async def _until(self, seen: Callable[[], bool]) -> bool:
         if self._path is None:
             return False
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while True:
             self.read()
             if seen():
