@@ -115,12 +115,16 @@ class Attempt:
         prompt, fault, found = await asyncio.to_thread(self._read)
         sweeping = self._task.unproven or self.number > self._task.first_attempt or not LINUX
         # None of these waits for another, only the agent for them all.
-        _, since, *_ = await asyncio.gather(
-            self._claim(prompt),
+        looking = asyncio.gather(
             self._since(found),
             self._warn_if_shared(),
             self._look(now=fault is None and not sweeping),  # what is swept may write until then
         )
+        try:
+            await self._claim(prompt)
+            since, *_ = await looking
+        finally:
+            looking.cancel()
         if sweeping:
             await sweep(here, before=(turn, self.number), grace_seconds=self._parts.kill_grace_seconds)
             await self._look(now=fault is None)

@@ -26,9 +26,18 @@ cost Redis no read. What others write is seen so late.
 class Hub(Rings):
     """Follows the logs of all runs that somebody watches, over one connection; `run` is its task."""
 
-    def __init__(self, log: Log, blocking: Redis, *, ring_bytes: int = RING_BYTES, hub_bytes: int = HUB_BYTES) -> None:
+    def __init__(
+        self,
+        log: Log,
+        blocking: Redis,
+        *,
+        ring_bytes: int = RING_BYTES,
+        hub_bytes: int = HUB_BYTES,
+        expected_seconds: float = EXPECTED_SECONDS,
+    ) -> None:
         super().__init__(log, ring_bytes, hub_bytes)
         self._tail = Tail(blocking)
+        self._expected_seconds = expected_seconds
 
     async def aclose(self) -> None:
         """Close the connection that it reads by."""
@@ -39,8 +48,8 @@ class Hub(Rings):
         """As `Rings.expect`: Redis is not asked for what is heard here, unless it goes on for longer."""
         if run_id not in self._rings:
             ring = self._begin_ring(run_id)
-            ring.expect(after, EXPECTED_SECONDS)
-            asyncio.get_running_loop().call_later(EXPECTED_SECONDS, self._read_too, run_id, ring)
+            ring.expect(after, self._expected_seconds)
+            asyncio.get_running_loop().call_later(self._expected_seconds, self._read_too, run_id, ring)
         with self.follow(run_id, after):
             yield
 

@@ -11,6 +11,7 @@ from cody.contract.payloads import RunChanged
 from cody.stream.budget import HUB_BYTES, Budget
 from cody.stream.ends import append_next
 from cody.stream.entry import Entry
+from cody.stream.hub import Hub
 from cody.stream.hubs import hub_for
 from cody.stream.log import Log
 from cody.stream.ring import RING_BYTES, Ring
@@ -122,13 +123,10 @@ async def test_who_writes_after_a_writer_that_was_heard_is_seen_though_it_says_n
     await assert_saw_all(log, run_id, seen)
 
 
-async def test_what_is_expected_and_heard_costs_redis_no_read(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cody.stream.hub.EXPECTED_SECONDS", 60.0)
+async def test_what_is_expected_and_heard_costs_redis_no_read(redis_server: RedisServer) -> None:
     run_id = new_run_id()
-    async with connected(redis_server.url) as redis:
-        hub = hub_for(Log(redis), redis_server.url)
+    async with connected(redis_server.url) as redis, connected(redis_server.url, blocking=True) as blocking:
+        hub = Hub(Log(redis), blocking, expected_seconds=60.0)
         async with beside(hub.run()):
             await redis.config_resetstat()
             with hub.expect(run_id, 0), hub.follow(run_id, 0) as follower:
